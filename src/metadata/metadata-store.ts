@@ -1,0 +1,277 @@
+import type { Digest, DigestAlgorithm } from '../oci/digest.js'
+import type { Manifest } from '../oci/manifest.js'
+import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+
+/**
+ * What exists, and who points to whom. Every method is one unit of work: it happens whole and
+ * durably, or throws and has changed nothing. Nothing here knows of HTTP, files or SQL.
+ *
+ * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
+ */
+export interface MetadataStore {
+  /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
+  getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
+
+  /**
+   * Stores a manifest, what it refers to, and the tags that shall point to it.
+   *
+   * Repositories come to be with their first content. A tag that moved leaves a history row, and
+   * a review of what it pointed to before. A manifest without a tag gets a lease: the index that
+   * will hold it may still be on its way.
+   *
+   * @throws {@link RegistryError} `MANIFEST_BLOB_UNKNOWN` with the digests of
+   *   {@link PutManifest.requiredBlobs} and {@link PutManifest.requiredChildren} that the
+   *   repository does not have
+   */
+  putManifest(manifest: PutManifest): Promise<void>
+
+  /**
+   * Removes a tag and nothing else.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   */
+  deleteTag(removal: TagRemoval): Promise<void>
+
+  /**
+   * Removes a manifest and every tag that points to it; not its children, referrers or blobs. It
+   * is kept aside for the undo window.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   */
+  deleteManifest(removal: DigestRemoval): Promise<void>
+
+  /** @throws {@link RegistryError} `NAME_UNKNOWN` */
+  listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>>
+
+  listRepositories(page: PageRequest): Promise<Page<string>>
+
+  /**
+   * The manifests of a repository whose subject is the one given, and those that an index under
+   * the fallback tag lists, by digest. A repository or subject that is not there has none.
+   */
+  listReferrers(query: ReferrersQuery): Promise<Page<Referrer>>
+
+  /**
+   * Repositories whose name has `term` in it: first the one that is called so, then those that
+   * begin with it, then others.
+   */
+  searchRepositories(term: string, limit: number): Promise<RepositoryName[]>
+
+  /** The manifest of the tag that moved last, or undefined when the repository has no tag. */
+  findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined>
+
+  /** @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN` */
+  getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob>
+
+  /** The bytes of an inline blob; undefined when it is gone by now. */
+  readInlineBlob(digest: Digest): Promise<Buffer | undefined>
+
+  /**
+   * Makes a blob exist in a repository, with a lease; its bytes are given, or are safe in the blob
+   * store already. Ends the upload session that brought it, if there is one.
+   *
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` when that session is over
+   */
+  putBlob(blob: PutBlob): Promise<void>
+
+  /**
+   * Gives a repository the right to a blob that another repository has, with a lease.
+   *
+   * @returns false when it is not there to be given
+   */
+  mountBlob(mount: MountBlob): Promise<boolean>
+
+  /**
+   * Takes a blob away from one repository.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN`; `UNSUPPORTED` when a manifest of
+   *   the repository needs it and {@link DigestRemoval.evenIfReferenced} is not set
+   */
+  deleteBlob(removal: DigestRemoval & { readonly evenIfReferenced: boolean }): Promise<void>
+
+  /**
+   * From now on the blob counts as absent, in every repository, until it is pushed again. Without
+   * effect when it has been pushed again since it was read.
+   */
+  markBlobDamaged(blob: StoredBlob, at: number): Promise<void>
+
+  /**
+   * Promises a client that a digest stays in a repository.
+   *
+   * @throws {@link RegistryError} `BLOB_UNKNOWN` when neither a blob nor a manifest of that digest
+   *   is there any more
+   */
+  takeLease(lease: LeaseRequest): Promise<void>
+
+  /** @throws {@link RegistryError} `TOOMANYREQUESTS` above {@link OpenUpload.sessionsMax} */
+  openUpload(upload: OpenUpload): Promise<void>
+
+  /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
+  getUpload(repository: RepositoryName, id: string): Promise<Upload>
+
+  /**
+   * Counts bytes that the blob store has received.
+   *
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` when the session is over,
+   *   `RANGE_INVALID` when another writer has moved its offset meanwhile
+   */
+  advanceUpload(advance: AdvanceUpload): Promise<void>
+
+  /**
+   * Ends a session without a blob.
+   *
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
+   */
+  abortUpload(repository: RepositoryName, id: string, at: number): Promise<void>
+
+  /**
+   * Ends up to `limit` sessions that made no progress since `idleSince`.
+   *
+   * @returns their ids
+   */
+  expireUploads(idleSince: number, at: number, limit: number): Promise<string[]>
+
+  /** Up to `limit` sessions that are over and whose bytes may still be with the blob store. */
+  listUploadRemains(limit: number): Promise<string[]>
+
+  /** Forgets them: their bytes are gone. */
+  forgetUploadRemains(uploadIds: readonly string[]): Promise<void>
+
+  /** Reads and writes; throws when either is not possible. */
+  checkReady(at: number): Promise<void>
+
+  /** Finishes what was begun, and leaves the data as small and tidy as the backend can. */
+  close(): Promise<void>
+}
+
+export interface StoredManifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly bytes: Buffer
+  /** Until when a client may rely on it; 0 when nobody was told. */
+  readonly leasedUntil: number
+}
+
+export interface StoredBlob {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** Its bytes are here, not with the blob store. */
+  readonly inline: boolean
+  readonly storedAt: number
+  /** Until when a client may rely on it; 0 when nobody was told. */
+  readonly leasedUntil: number
+}
+
+export interface PutManifest {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly manifest: Manifest
+  readonly bytes: Uint8Array
+  readonly tags: readonly Tag[]
+  /** Must be blobs of the repository. */
+  readonly requiredBlobs: readonly Digest[]
+  /** Must be manifests or blobs of the repository. */
+  readonly requiredChildren: readonly Digest[]
+  readonly identity: string
+  readonly at: number
+  readonly leaseUntil: number
+  /** When what the tags pointed to before may be looked at. */
+  readonly reviewAt: number
+}
+
+interface Removal {
+  readonly repository: RepositoryName
+  readonly identity: string
+  readonly at: number
+  /** When what this frees may be looked at. */
+  readonly reviewAt: number
+}
+
+export interface TagRemoval extends Removal {
+  readonly tag: Tag
+}
+
+export interface DigestRemoval extends Removal {
+  readonly digest: Digest
+}
+
+export interface PageRequest {
+  /** Entries after this one, which need not exist. */
+  readonly after?: string
+  readonly limit: number
+}
+
+export interface Page<T> {
+  readonly entries: T[]
+  readonly hasMore: boolean
+}
+
+export interface ReferrersQuery extends PageRequest {
+  readonly repository: RepositoryName
+  readonly subject: Digest
+  /** Any of these; all when empty. */
+  readonly artifactTypes: readonly string[]
+  /** The page ends before its entries would be larger than this, but has one at least. */
+  readonly bytesMax: number
+}
+
+export interface Referrer {
+  readonly mediaType: string
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+export interface PutBlob {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** The bytes themselves, when the metadata store shall keep them. */
+  readonly bytes?: Uint8Array
+  readonly uploadId?: string
+  readonly at: number
+  readonly leaseUntil: number
+}
+
+export interface MountBlob {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  /** The repositories it may be taken from; any when absent. */
+  readonly from?: RepositoryName
+  readonly at: number
+  readonly leaseUntil: number
+}
+
+export interface LeaseRequest {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly until: number
+}
+
+export interface Upload {
+  readonly id: string
+  readonly repository: RepositoryName
+  readonly algorithm: DigestAlgorithm
+  readonly offsetBytes: number
+  /** The digest of all bytes received so far, in `algorithm`, where it is known. */
+  readonly receivedDigest?: Digest
+}
+
+export interface OpenUpload {
+  readonly id: string
+  readonly repository: RepositoryName
+  readonly algorithm: DigestAlgorithm
+  readonly identity: string
+  readonly at: number
+  readonly sessionsMax: number
+}
+
+export interface AdvanceUpload {
+  readonly id: string
+  readonly fromByte: number
+  /** Equal to `fromByte` for a sign of life alone. */
+  readonly toByte: number
+  readonly receivedDigest?: Digest
+  readonly at: number
+}

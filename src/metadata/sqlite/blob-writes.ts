@@ -1,0 +1,131 @@
+import type { Statement } from 'better-sqlite3'
+import { RegistryError } from '../../errors.js'
+import type { Digest } from '../../oci/digest.js'
+import type {
+  DigestRemoval,
+  LeaseRequest,
+  MountBlob,
+  PutBlob,
+  StoredBlob,
+} from '../metadata-store.js'
+import type { Connection } from './connection.js'
+import type { Keeping } from './keeping.js'
+import type { Repositories } from './repositories.js'
+import type { UploadWrites } from './upload-writes.js'
+
+/** What changes blobs; each method runs inside a transaction of the writer. */
+export class BlobWrites {
+  readonly #repositories: Repositories
+  readonly #keeping: Keeping
+  readonly #uploads: UploadWrites
+  readonly #storeBlob: Statement<[string, number, number, number]>
+  readonly #storeBytes: Statement<[string, Uint8Array]>
+  readonly #removeBytes: Statement<[string]>
+  readonly #link: Statement<[number, string, number]>
+  readonly #unlink: Statement<[number, string]>
+  readonly #isLinkedAnywhere: Statement<[string], number>
+  readonly #isNeeded: Statement<[string, number], string>
+  readonly #markDamaged: Statement<[number, string, number]>
+
+  constructor(
+    connection: Connection,
+    repositories: Repositories,
+    keeping: Keeping,
+    uploads: UploadWrites,
+  ) {
+    this.#repositories = repositories
+    this.#keeping = keeping
+    this.#uploads = uploads
+    this.#storeBlob = connection.prepare(
+      `insert into blobs (digest, size_bytes, inline, stored_at) values (?, ?, ?, ?)
+       on conflict do update set inline = excluded.inline, stored_at = excluded.stored_at,
+         damaged_at = null`,
+    )
+    this.#storeBytes = connection.prepare(
+      `insert into blob_contents (digest, bytes) values (?, ?)
+       on conflict do update set bytes = excluded.bytes`,
+    )
+    this.#removeBytes = connection.prepare('delete from blob_contents where digest = ?')
+    this.#link = connection.prepare(
+      `insert into repository_blobs (repository_id, digest, linked_at) values (?, ?, ?)
+       on conflict do nothing`,
+    )
+    this.#unlink = connection.prepare(
+      'delete from repository_blobs where repository_id = ? and digest = ?',
+    )
+    this.#isLinkedAnywhere = connection
+      .prepare<[string], number>(
+        `select 1 from repository_blobs r join blobs b using (digest)
+         where r.digest = ? and b.damaged_at is null limit 1`,
+      )
+      .pluck()
+    this.#isNeeded = connection
+      .prepare<[string, number], string>(
+        `select m.digest from manifest_references r join manifests m on m.id = r.manifest_id
+         where r.digest = ? and m.repository_id = ? and m.deleted_at is null limit 1`,
+      )
+      .pluck()
+    this.#markDamaged = connection.prepare(
+      'update blobs set damaged_at = ? where digest = ? and stored_at = ?',
+    )
+  }
+
+  putBlob({ repository, digest, sizeBytes, bytes, uploadId, at, leaseUntil }: PutBlob): void {
+    if (uploadId !== undefined) this.#uploads.end(repository, uploadId, at)
+    const repositoryId = this.#repositories.ensure(repository, at)
+    this.#storeBlob.run(digest, sizeBytes, bytes ? 1 : 0, at)
+    if (bytes) this.#storeBytes.run(digest, bytes)
+    else this.#removeBytes.run(digest)
+    this.#link.run(repositoryId, digest, at)
+    this.#keeping.lease(repositoryId, digest, leaseUntil)
+  }
+
+  mountBlob({ repository, digest, from, at, leaseUntil }: MountBlob): boolean {
+    if (!this.#isThere(from, digest)) return false
+    const repositoryId = this.#repositories.ensure(repository, at)
+    this.#link.run(repositoryId, digest, at)
+    this.#keeping.lease(repositoryId, digest, leaseUntil)
+    return true
+  }
+
+  deleteBlob(removal: DigestRemoval & { readonly evenIfReferenced: boolean }): void {
+    const { repository, digest } = removal
+    const repositoryId = this.#repositories.get(repository)
+    if (!this.#repositories.hasBlob(repositoryId, digest)) throw blobUnknown(digest)
+    const manifest = this.#isNeeded.get(digest, repositoryId)
+    if (manifest !== undefined && !removal.evenIfReferenced) {
+      throw new RegistryError(
+        'UNSUPPORTED',
+        'a manifest of this repository needs the blob; delete that first',
+        { details: [{ digest, manifest }] },
+      )
+    }
+    this.#unlink.run(repositoryId, digest)
+    this.#keeping.review(repositoryId, digest, removal.reviewAt, 'blob unlinked')
+  }
+
+  markBlobDamaged({ digest, storedAt }: StoredBlob, at: number): void {
+    this.#markDamaged.run(at, digest, storedAt)
+  }
+
+  takeLease({ repository, digest, until }: LeaseRequest): void {
+    const repositoryId = this.#repositories.get(repository)
+    const isThere =
+      this.#repositories.hasBlob(repositoryId, digest) ||
+      this.#repositories.findManifest(repositoryId, digest) !== undefined
+    if (!isThere) throw blobUnknown(digest)
+    this.#keeping.lease(repositoryId, digest, until)
+  }
+
+  #isThere(from: MountBlob['from'], digest: Digest): boolean {
+    if (from === undefined) return this.#isLinkedAnywhere.get(digest) !== undefined
+    const fromId = this.#repositories.find(from)
+    return fromId !== undefined && this.#repositories.hasBlob(fromId, digest)
+  }
+}
+
+export function blobUnknown(digest: Digest): RegistryError {
+  return new RegistryError('BLOB_UNKNOWN', 'the repository has no such blob', {
+    details: [{ digest }],
+  })
+}

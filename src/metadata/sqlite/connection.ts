@@ -1,0 +1,54 @@
+import Database from 'better-sqlite3'
+import { DurabilityLostError, errorCode, RegistryError, storageFull } from '../../errors.js'
+
+export type Connection = Database.Database
+
+/** Longer than any transaction of the writer; another process (a backup) may hold the file. */
+const busyTimeoutMs = 10_000
+
+/** Opens the database for its one writer, and makes it when it is not there. */
+export function openForWriting(file: string): Connection {
+  const connection = new Database(file, { timeout: busyTimeoutMs })
+  connection.pragma('journal_mode = WAL')
+  setUp(connection)
+  return connection
+}
+
+/** Opens a database that a writer has open already. */
+export function openForReading(file: string): Connection {
+  const connection = new Database(file, {
+    readonly: true,
+    fileMustExist: true,
+    timeout: busyTimeoutMs,
+  })
+  setUp(connection)
+  return connection
+}
+
+function setUp(connection: Connection): void {
+  // better-sqlite3 is built to fall back to NORMAL in WAL mode, where a power cut takes the last
+  // commits along; so this must be said after journal_mode, on every connection.
+  connection.pragma('synchronous = FULL')
+  connection.pragma('foreign_keys = ON')
+}
+
+/**
+ * What an error of SQLite means to the rest of Berth; other errors as they are.
+ *
+ * @returns a {@link DurabilityLostError} for a failed sync, a {@link RegistryError} for a full or
+ *   unusable disk
+ */
+export function translated(error: unknown): unknown {
+  const code = errorCode(error)
+  if (code === undefined || !code.startsWith('SQLITE_')) return error
+  if (code === 'SQLITE_FULL') return storageFull(error)
+  if (code === 'SQLITE_IOERR_FSYNC' || code === 'SQLITE_IOERR_DIR_FSYNC') {
+    return new DurabilityLostError('the database could not be synced to disk', { cause: error })
+  }
+  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_BUSY')) {
+    return new RegistryError('UNAVAILABLE', 'the registry cannot use its database right now', {
+      cause: error,
+    })
+  }
+  return error
+}

@@ -1,0 +1,54 @@
+import { translated, type Connection } from './connection.js'
+
+/** What became of one operation of a group. */
+export type Outcome = { readonly result: unknown } | { readonly error: unknown }
+
+/**
+ * Runs operations in one transaction with one sync. Each stands in a savepoint of its own: one
+ * that throws has changed nothing, and the others go on. If the commit itself fails, none has
+ * happened and each outcome is its error.
+ */
+export class GroupCommit {
+  readonly #connection: Connection
+  readonly #statements
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+    this.#statements = {
+      begin: connection.prepare('begin immediate'),
+      commit: connection.prepare('commit'),
+      rollback: connection.prepare('rollback'),
+      savepoint: connection.prepare('savepoint operation'),
+      release: connection.prepare('release operation'),
+      undo: connection.prepare('rollback to operation'),
+    }
+  }
+
+  run(operations: readonly (() => unknown)[]): Outcome[] {
+    try {
+      this.#statements.begin.run()
+      const outcomes = operations.map((operation) => this.#runOne(operation))
+      this.#statements.commit.run()
+      return outcomes
+    } catch (error) {
+      if (this.#connection.inTransaction) this.#statements.rollback.run()
+      return operations.map(() => ({ error: translated(error) }))
+    }
+  }
+
+  #runOne(operation: () => unknown): Outcome {
+    this.#statements.savepoint.run()
+    try {
+      const result = operation()
+      this.#statements.release.run()
+      return { result }
+    } catch (error) {
+      // After some errors (a full disk) SQLite has rolled back everything by itself: then the
+      // whole group has failed.
+      if (!this.#connection.inTransaction) throw error
+      this.#statements.undo.run()
+      this.#statements.release.run()
+      return { error: translated(error) }
+    }
+  }
+}

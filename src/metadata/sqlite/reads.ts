@@ -1,0 +1,271 @@
+import type { Statement } from 'better-sqlite3'
+import { RegistryError } from '../../errors.js'
+import type { Digest, DigestAlgorithm } from '../../oci/digest.js'
+import { fallbackTagOf, type Reference, type RepositoryName } from '../../oci/reference.js'
+import type {
+  Page,
+  PageRequest,
+  Referrer,
+  ReferrersQuery,
+  StoredBlob,
+  StoredManifest,
+  Upload,
+} from '../metadata-store.js'
+import { blobUnknown } from './blob-writes.js'
+import type { Connection } from './connection.js'
+import { Repositories, repositoryUnknown } from './repositories.js'
+import { RepositorySearch } from './repository-search.js'
+import { uploadUnknown } from './upload-writes.js'
+
+interface ManifestRow {
+  readonly digest: Digest
+  readonly media_type: string
+  readonly bytes: Buffer
+  readonly leased_until: number
+}
+
+interface BlobRow {
+  readonly size_bytes: number
+  readonly inline: 0 | 1
+  readonly stored_at: number
+  readonly leased_until: number
+}
+
+interface ReferrerRow {
+  readonly digest: Digest
+  readonly media_type: string
+  readonly size_bytes: number
+  readonly artifact_type: string | null
+  readonly annotations: string | null
+}
+
+const manifestColumns = `
+  m.digest, m.media_type, c.bytes, coalesce(l.expires_at, 0) as leased_until`
+
+const manifestTables = `
+  join manifest_contents c on c.digest = m.digest
+  left join leases l on l.digest = m.digest and l.repository_id = m.repository_id`
+
+const referrerColumns = 'm.digest, m.media_type, m.size_bytes, m.artifact_type, m.annotations'
+
+/** What only looks: statements prepared once, named for the question they answer. */
+export class Reads {
+  readonly #repositories: Repositories
+  readonly #search: RepositorySearch
+  readonly #manifestByTag: Statement<[string, string], ManifestRow>
+  readonly #manifestByDigest: Statement<[string, string], ManifestRow>
+  readonly #newestManifest: Statement<[string], ManifestRow>
+  readonly #tagsAfter: Statement<[number, string, number], string>
+  readonly #repositoriesAfter: Statement<[string, number], string>
+  readonly #referrers: Statement<unknown[], ReferrerRow>
+  readonly #referrersOfTypes: Statement<unknown[], ReferrerRow>
+  readonly #blob: Statement<[string, string], BlobRow>
+  readonly #inlineBlob: Statement<[string], Buffer>
+  readonly #upload: Statement<
+    [string, string],
+    { algorithm: DigestAlgorithm; offset_bytes: number; received_digest: Digest | null }
+  >
+  readonly #uploadRemains: Statement<[number], string>
+  readonly #readiness: Statement<[]>
+
+  constructor(connection: Connection) {
+    this.#repositories = new Repositories(connection)
+    this.#search = new RepositorySearch(connection)
+    this.#manifestByTag = connection.prepare(
+      `select ${manifestColumns} from repositories r
+       join tags t on t.repository_id = r.id and t.name = ?
+       join manifests m on m.id = t.manifest_id ${manifestTables}
+       where r.name = ?`,
+    )
+    this.#manifestByDigest = connection.prepare(
+      `select ${manifestColumns} from repositories r
+       join manifests m on m.repository_id = r.id and m.digest = ? and m.deleted_at is null
+       ${manifestTables}
+       where r.name = ?`,
+    )
+    this.#newestManifest = connection.prepare(
+      `select ${manifestColumns} from
+         (select manifest_id from tags
+          where repository_id = (select id from repositories where name = ?)
+          order by updated_at desc limit 1) t
+       join manifests m on m.id = t.manifest_id ${manifestTables}`,
+    )
+    this.#tagsAfter = connection
+      .prepare<[number, string, number], string>(
+        'select name from tags where repository_id = ? and name > ? order by name limit ?',
+      )
+      .pluck()
+    this.#repositoriesAfter = connection
+      .prepare<[string, number], string>(
+        'select name from repositories where name > ? order by name limit ?',
+      )
+      .pluck()
+    this.#referrers = connection.prepare(referrersSql(''))
+    this.#referrersOfTypes = connection.prepare(
+      referrersSql('and m.artifact_type in (select value from json_each(@types))'),
+    )
+    this.#blob = connection.prepare(
+      `select b.size_bytes, b.inline, b.stored_at, coalesce(l.expires_at, 0) as leased_until
+       from repositories r
+       join repository_blobs rb on rb.repository_id = r.id and rb.digest = ?
+       join blobs b on b.digest = rb.digest and b.damaged_at is null
+       left join leases l on l.digest = rb.digest and l.repository_id = r.id
+       where r.name = ?`,
+    )
+    this.#inlineBlob = connection
+      .prepare<[string], Buffer>('select bytes from blob_contents where digest = ?')
+      .pluck()
+    this.#upload = connection.prepare(
+      'select algorithm, offset_bytes, received_digest from uploads where id = ? and repository = ?',
+    )
+    this.#uploadRemains = connection
+      .prepare<[number], string>('select upload_id from upload_remains limit ?')
+      .pluck()
+    this.#readiness = connection.prepare('select checked_at from readiness')
+  }
+
+  getManifest(repository: RepositoryName, reference: Reference): StoredManifest {
+    const row =
+      reference.tag !== undefined
+        ? this.#manifestByTag.get(reference.tag, repository)
+        : this.#manifestByDigest.get(reference.digest, repository)
+    if (row) return manifestOf(row)
+    this.#repositories.get(repository)
+    throw new RegistryError(
+      'MANIFEST_UNKNOWN',
+      `the repository has no such ${reference.tag ? 'tag' : 'manifest'}`,
+      { details: [reference] },
+    )
+  }
+
+  findNewestManifest(repository: RepositoryName): StoredManifest | undefined {
+    const row = this.#newestManifest.get(repository)
+    return row && manifestOf(row)
+  }
+
+  listTags(repository: RepositoryName, { after = '', limit }: PageRequest): Page<string> {
+    const id = this.#repositories.find(repository)
+    if (id === undefined) throw repositoryUnknown(repository)
+    return pageOf(this.#tagsAfter.all(id, after, limit + 1), limit)
+  }
+
+  listRepositories({ after = '', limit }: PageRequest): Page<string> {
+    return pageOf(this.#repositoriesAfter.all(after, limit + 1), limit)
+  }
+
+  listReferrers(query: ReferrersQuery): Page<Referrer> {
+    const { repository, subject, artifactTypes, after = '', limit, bytesMax } = query
+    const repositoryId = this.#repositories.find(repository)
+    if (repositoryId === undefined) return { entries: [], hasMore: false }
+    const statement = artifactTypes.length > 0 ? this.#referrersOfTypes : this.#referrers
+    const rows = statement.iterate({
+      repositoryId,
+      subject,
+      fallbackTag: fallbackTagOf(subject),
+      after,
+      ...(artifactTypes.length > 0 && { types: JSON.stringify(artifactTypes) }),
+    })
+    const entries: Referrer[] = []
+    let bytes = 0
+    for (const row of rows) {
+      bytes += sizeInPage(row)
+      if (entries.length === limit || (bytes > bytesMax && entries.length > 0)) {
+        return { entries, hasMore: true }
+      }
+      entries.push(referrerOf(row))
+    }
+    return { entries, hasMore: false }
+  }
+
+  searchRepositories(term: string, limit: number): RepositoryName[] {
+    return this.#search.find(term, limit)
+  }
+
+  getBlob(repository: RepositoryName, digest: Digest): StoredBlob {
+    const row = this.#blob.get(digest, repository)
+    if (row) {
+      return {
+        digest,
+        sizeBytes: row.size_bytes,
+        inline: row.inline === 1,
+        storedAt: row.stored_at,
+        leasedUntil: row.leased_until,
+      }
+    }
+    this.#repositories.get(repository)
+    throw blobUnknown(digest)
+  }
+
+  readInlineBlob(digest: Digest): Buffer | undefined {
+    return this.#inlineBlob.get(digest)
+  }
+
+  getUpload(repository: RepositoryName, id: string): Upload {
+    const row = this.#upload.get(id, repository)
+    if (row === undefined) throw uploadUnknown(id)
+    return {
+      id,
+      repository,
+      algorithm: row.algorithm,
+      offsetBytes: row.offset_bytes,
+      ...(row.received_digest !== null && { receivedDigest: row.received_digest }),
+    }
+  }
+
+  listUploadRemains(limit: number): string[] {
+    return this.#uploadRemains.all(limit)
+  }
+
+  checkReadable(): void {
+    this.#readiness.get()
+  }
+}
+
+/**
+ * Referrers by their subject, and by the index that clients without the referrers API keep under
+ * the fallback tag. Both halves come in digest order, so the merge reads no further than its page.
+ */
+function referrersSql(andType: string): string {
+  return `
+    select ${referrerColumns} from manifests m
+    where m.repository_id = @repositoryId and m.subject_digest = @subject
+      and m.deleted_at is null and m.digest > @after ${andType}
+    union
+    select ${referrerColumns} from tags t
+    join manifest_references r on r.manifest_id = t.manifest_id and r.kind = 'child'
+    join manifests m on m.repository_id = t.repository_id and m.digest = r.digest
+      and m.deleted_at is null
+    where t.repository_id = @repositoryId and t.name = @fallbackTag and r.digest > @after ${andType}
+    order by 1`
+}
+
+function manifestOf(row: ManifestRow): StoredManifest {
+  return {
+    digest: row.digest,
+    mediaType: row.media_type,
+    bytes: row.bytes,
+    leasedUntil: row.leased_until,
+  }
+}
+
+function referrerOf(row: ReferrerRow): Referrer {
+  return {
+    mediaType: row.media_type,
+    digest: row.digest,
+    sizeBytes: row.size_bytes,
+    ...(row.artifact_type !== null && { artifactType: row.artifact_type }),
+    ...(row.annotations !== null && {
+      annotations: JSON.parse(row.annotations) as Record<string, string>,
+    }),
+  }
+}
+
+/** What a descriptor takes in the answer, generously: its fixed members have under 400 bytes. */
+function sizeInPage(row: ReferrerRow): number {
+  return 400 + Buffer.byteLength(row.annotations ?? '') + (row.artifact_type?.length ?? 0)
+}
+
+function pageOf(rows: string[], limit: number): Page<string> {
+  const hasMore = rows.length > limit
+  return { entries: hasMore ? rows.slice(0, limit) : rows, hasMore }
+}

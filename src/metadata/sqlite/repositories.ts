@@ -1,0 +1,62 @@
+import type { Statement } from 'better-sqlite3'
+import { RegistryError } from '../../errors.js'
+import type { Digest } from '../../oci/digest.js'
+import type { RepositoryName } from '../../oci/reference.js'
+import type { Connection } from './connection.js'
+
+/** Repositories by name, and what each of them has. Other tables know a repository by its id. */
+export class Repositories {
+  readonly #find: Statement<[string], number>
+  readonly #create: Statement<[string, number]>
+  readonly #findBlob: Statement<[number, string], number>
+  readonly #findManifest: Statement<[number, string], number>
+
+  constructor(connection: Connection) {
+    this.#find = connection
+      .prepare<[string], number>('select id from repositories where name = ?')
+      .pluck()
+    this.#create = connection.prepare('insert into repositories (name, created_at) values (?, ?)')
+    this.#findBlob = connection
+      .prepare<[number, string], number>(
+        `select 1 from repository_blobs r join blobs b using (digest)
+         where r.repository_id = ? and r.digest = ? and b.damaged_at is null`,
+      )
+      .pluck()
+    this.#findManifest = connection
+      .prepare<[number, string], number>(
+        'select id from manifests where repository_id = ? and digest = ? and deleted_at is null',
+      )
+      .pluck()
+  }
+
+  find(name: RepositoryName): number | undefined {
+    return this.#find.get(name)
+  }
+
+  /** @throws {@link RegistryError} `NAME_UNKNOWN` */
+  get(name: RepositoryName): number {
+    const id = this.find(name)
+    if (id === undefined) throw repositoryUnknown(name)
+    return id
+  }
+
+  /** Makes the repository when it is not there. */
+  ensure(name: RepositoryName, at: number): number {
+    return this.find(name) ?? Number(this.#create.run(name, at).lastInsertRowid)
+  }
+
+  hasBlob(repositoryId: number, digest: Digest): boolean {
+    return this.#findBlob.get(repositoryId, digest) !== undefined
+  }
+
+  /** The id of a manifest that is there and not deleted. */
+  findManifest(repositoryId: number, digest: Digest): number | undefined {
+    return this.#findManifest.get(repositoryId, digest)
+  }
+}
+
+export function repositoryUnknown(name: RepositoryName): RegistryError {
+  return new RegistryError('NAME_UNKNOWN', 'there is no repository of this name', {
+    details: [{ name }],
+  })
+}

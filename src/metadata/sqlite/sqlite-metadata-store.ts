@@ -1,0 +1,178 @@
+import { fileURLToPath } from 'node:url'
+import type { Digest } from '../../oci/digest.js'
+import type { Reference, RepositoryName } from '../../oci/reference.js'
+import type {
+  AdvanceUpload,
+  DigestRemoval,
+  LeaseRequest,
+  MetadataStore,
+  MountBlob,
+  OpenUpload,
+  Page,
+  PageRequest,
+  PutBlob,
+  PutManifest,
+  Referrer,
+  ReferrersQuery,
+  StoredBlob,
+  StoredManifest,
+  TagRemoval,
+  Upload,
+} from '../metadata-store.js'
+import { openForReading, translated, type Connection } from './connection.js'
+import { Reads } from './reads.js'
+import { Writer } from './writer.js'
+
+const shippedMigrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url))
+
+export interface SqliteOptions {
+  /** The database file; made when it is not there. */
+  readonly file: string
+  /** The folder with the schema's steps; what ships with Berth by default. */
+  readonly migrations?: string
+}
+
+/**
+ * The metadata of one process in one SQLite file. Reads run at once on the event loop; writes go
+ * to the writer thread, and resolve when their transaction is on disk.
+ */
+export class SqliteMetadataStore implements MetadataStore {
+  readonly #connection: Connection
+  readonly #reads: Reads
+  readonly #writer: Writer
+  /** The copy of the database that was made before this start changed its schema, if it did. */
+  readonly migrationCopy: string | undefined
+
+  private constructor(connection: Connection, writer: Writer, migrationCopy: string | undefined) {
+    this.#connection = connection
+    this.#reads = new Reads(connection)
+    this.#writer = writer
+    this.migrationCopy = migrationCopy
+  }
+
+  /** @throws {@link MigrationError} and what SQLite throws for a file it cannot open */
+  static async open({ file, migrations }: SqliteOptions): Promise<SqliteMetadataStore> {
+    const { writer, copy } = await Writer.start({
+      file,
+      migrations: migrations ?? shippedMigrations,
+    })
+    try {
+      await writer.write('forgetReceivedDigests')
+      return new SqliteMetadataStore(openForReading(file), writer, copy)
+    } catch (error) {
+      await writer.close()
+      throw error
+    }
+  }
+
+  async getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
+    return this.#read(() => this.#reads.getManifest(repository, reference))
+  }
+
+  putManifest(manifest: PutManifest): Promise<void> {
+    return this.#writer.write('putManifest', manifest)
+  }
+
+  deleteTag(removal: TagRemoval): Promise<void> {
+    return this.#writer.write('deleteTag', removal)
+  }
+
+  deleteManifest(removal: DigestRemoval): Promise<void> {
+    return this.#writer.write('deleteManifest', removal)
+  }
+
+  async listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
+    return this.#read(() => this.#reads.listTags(repository, page))
+  }
+
+  async listRepositories(page: PageRequest): Promise<Page<string>> {
+    return this.#read(() => this.#reads.listRepositories(page))
+  }
+
+  async listReferrers(query: ReferrersQuery): Promise<Page<Referrer>> {
+    return this.#read(() => this.#reads.listReferrers(query))
+  }
+
+  async searchRepositories(term: string, limit: number): Promise<RepositoryName[]> {
+    return this.#read(() => this.#reads.searchRepositories(term, limit))
+  }
+
+  async findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
+    return this.#read(() => this.#reads.findNewestManifest(repository))
+  }
+
+  async getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
+    return this.#read(() => this.#reads.getBlob(repository, digest))
+  }
+
+  async readInlineBlob(digest: Digest): Promise<Buffer | undefined> {
+    return this.#read(() => this.#reads.readInlineBlob(digest))
+  }
+
+  putBlob(blob: PutBlob): Promise<void> {
+    return this.#writer.write('putBlob', blob)
+  }
+
+  mountBlob(mount: MountBlob): Promise<boolean> {
+    return this.#writer.write('mountBlob', mount)
+  }
+
+  deleteBlob(removal: DigestRemoval & { readonly evenIfReferenced: boolean }): Promise<void> {
+    return this.#writer.write('deleteBlob', removal)
+  }
+
+  markBlobDamaged(blob: StoredBlob, at: number): Promise<void> {
+    return this.#writer.write('markBlobDamaged', blob, at)
+  }
+
+  takeLease(lease: LeaseRequest): Promise<void> {
+    return this.#writer.write('takeLease', lease)
+  }
+
+  openUpload(upload: OpenUpload): Promise<void> {
+    return this.#writer.write('openUpload', upload)
+  }
+
+  async getUpload(repository: RepositoryName, id: string): Promise<Upload> {
+    return this.#read(() => this.#reads.getUpload(repository, id))
+  }
+
+  advanceUpload(advance: AdvanceUpload): Promise<void> {
+    return this.#writer.write('advanceUpload', advance)
+  }
+
+  abortUpload(repository: RepositoryName, id: string, at: number): Promise<void> {
+    return this.#writer.write('abortUpload', repository, id, at)
+  }
+
+  expireUploads(idleSince: number, at: number, limit: number): Promise<string[]> {
+    return this.#writer.write('expireUploads', idleSince, at, limit)
+  }
+
+  async listUploadRemains(limit: number): Promise<string[]> {
+    return this.#read(() => this.#reads.listUploadRemains(limit))
+  }
+
+  forgetUploadRemains(uploadIds: readonly string[]): Promise<void> {
+    return this.#writer.write('forgetUploadRemains', uploadIds)
+  }
+
+  async checkReady(at: number): Promise<void> {
+    this.#read(() => this.#reads.checkReadable())
+    await this.#writer.write('touchReadiness', at)
+  }
+
+  async close(): Promise<void> {
+    // The reader first: a checkpoint that is to empty the log needs the database for itself.
+    this.#connection.close()
+    await this.#writer.close()
+  }
+
+  #read<T>(question: () => T): T {
+    try {
+      return question()
+    } catch (error) {
+      throw translated(error)
+    }
+  }
+}

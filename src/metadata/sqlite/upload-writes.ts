@@ -1,0 +1,107 @@
+import type { Statement } from 'better-sqlite3'
+import { RegistryError } from '../../errors.js'
+import type { RepositoryName } from '../../oci/reference.js'
+import type { AdvanceUpload, OpenUpload } from '../metadata-store.js'
+import type { Connection } from './connection.js'
+
+/** What changes upload sessions; each method runs inside a transaction of the writer. */
+export class UploadWrites {
+  readonly #count: Statement<[], number>
+  readonly #open: Statement<[string, string, string, number, number, string]>
+  readonly #offset: Statement<[string], number>
+  readonly #advance: Statement<[number, string | null, number, string]>
+  readonly #forgetDigests: Statement<[]>
+  readonly #touch: Statement<[number, string]>
+  readonly #end: Statement<[string, string]>
+  readonly #listIdle: Statement<[number, number], { id: string; repository: RepositoryName }>
+  readonly #storeRemains: Statement<[string, number]>
+  readonly #forgetRemains: Statement<[string]>
+
+  constructor(connection: Connection) {
+    this.#count = connection.prepare<[], number>('select count(*) from uploads').pluck()
+    this.#open = connection.prepare(
+      `insert into uploads (id, repository, algorithm, offset_bytes, received_digest, started_at,
+         progressed_at, started_by)
+       values (?, ?, ?, 0, null, ?, ?, ?)`,
+    )
+    this.#offset = connection
+      .prepare<[string], number>('select offset_bytes from uploads where id = ?')
+      .pluck()
+    this.#advance = connection.prepare(
+      `update uploads set offset_bytes = ?, received_digest = ?, progressed_at = ? where id = ?`,
+    )
+    this.#forgetDigests = connection.prepare(
+      'update uploads set received_digest = null where received_digest is not null',
+    )
+    this.#touch = connection.prepare('update uploads set progressed_at = ? where id = ?')
+    this.#end = connection.prepare('delete from uploads where id = ? and repository = ?')
+    this.#listIdle = connection.prepare(
+      'select id, repository from uploads where progressed_at < ? order by progressed_at limit ?',
+    )
+    this.#storeRemains = connection.prepare(
+      'insert into upload_remains (upload_id, over_at) values (?, ?) on conflict do nothing',
+    )
+    this.#forgetRemains = connection.prepare('delete from upload_remains where upload_id = ?')
+  }
+
+  /**
+   * To be called when the database is opened: the machine may have lost its power since, and with
+   * it bytes that these digests are of.
+   */
+  forgetReceivedDigests(): void {
+    this.#forgetDigests.run()
+  }
+
+  openUpload({ id, repository, algorithm, identity, at, sessionsMax }: OpenUpload): void {
+    // Counts at most sessionsMax entries of an index.
+    if ((this.#count.get() ?? 0) >= sessionsMax) {
+      throw new RegistryError(
+        'TOOMANYREQUESTS',
+        `there are ${sessionsMax} open uploads already; finish or cancel some, or wait until they expire`,
+      )
+    }
+    this.#open.run(id, repository, algorithm, at, at, identity)
+  }
+
+  advanceUpload({ id, fromByte, toByte, receivedDigest, at }: AdvanceUpload): void {
+    const offset = this.#offset.get(id)
+    if (offset === undefined) throw uploadUnknown(id)
+    if (offset !== fromByte) {
+      throw new RegistryError('RANGE_INVALID', 'another request has written to this upload')
+    }
+    if (toByte === fromByte) this.#touch.run(at, id)
+    else this.#advance.run(toByte, receivedDigest ?? null, at, id)
+  }
+
+  abortUpload(repository: RepositoryName, id: string, at: number): void {
+    this.end(repository, id, at)
+  }
+
+  expireUploads(idleSince: number, at: number, limit: number): string[] {
+    const idle = this.#listIdle.all(idleSince, limit)
+    for (const { id, repository } of idle) this.end(repository, id, at)
+    return idle.map(({ id }) => id)
+  }
+
+  /**
+   * The session is over; what the blob store received for it is to be removed.
+   *
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
+   */
+  end(repository: RepositoryName, id: string, at: number): void {
+    if (this.#end.run(id, repository).changes === 0) throw uploadUnknown(id)
+    this.#storeRemains.run(id, at)
+  }
+
+  forgetUploadRemains(uploadIds: readonly string[]): void {
+    for (const id of uploadIds) this.#forgetRemains.run(id)
+  }
+}
+
+export function uploadUnknown(id: string): RegistryError {
+  return new RegistryError(
+    'BLOB_UPLOAD_UNKNOWN',
+    'there is no such upload: it never began, or has ended, been cancelled or expired',
+    { details: [{ uuid: id }] },
+  )
+}

@@ -1,0 +1,62 @@
+import type { MetadataStore } from '../metadata-store.js'
+import { BlobWrites } from './blob-writes.js'
+import type { Connection } from './connection.js'
+import { Keeping } from './keeping.js'
+import { ManifestWrites } from './manifest-writes.js'
+import { Repositories } from './repositories.js'
+import { UploadWrites } from './upload-writes.js'
+
+/** The methods of the port that change something. */
+type WriteName =
+  | 'abortUpload'
+  | 'advanceUpload'
+  | 'deleteBlob'
+  | 'deleteManifest'
+  | 'deleteTag'
+  | 'expireUploads'
+  | 'forgetUploadRemains'
+  | 'markBlobDamaged'
+  | 'mountBlob'
+  | 'openUpload'
+  | 'putBlob'
+  | 'putManifest'
+  | 'takeLease'
+
+/** The same methods as the writer thread runs them: inside its transaction, at once. */
+export type Writes = {
+  readonly [Name in WriteName]: (
+    ...args: Parameters<MetadataStore[Name]>
+  ) => Awaited<ReturnType<MetadataStore[Name]>>
+} & {
+  readonly touchReadiness: (at: number) => void
+  readonly forgetReceivedDigests: () => void
+}
+
+export function prepareWrites(connection: Connection): Writes {
+  const repositories = new Repositories(connection)
+  const keeping = new Keeping(connection)
+  const uploads = new UploadWrites(connection)
+  const manifests = new ManifestWrites(connection, repositories, keeping)
+  const blobs = new BlobWrites(connection, repositories, keeping, uploads)
+  const touchReadiness = connection.prepare<[number]>(
+    `insert into readiness (id, checked_at) values (1, ?)
+     on conflict do update set checked_at = excluded.checked_at`,
+  )
+  return {
+    abortUpload: (...args) => uploads.abortUpload(...args),
+    advanceUpload: (...args) => uploads.advanceUpload(...args),
+    deleteBlob: (...args) => blobs.deleteBlob(...args),
+    deleteManifest: (...args) => manifests.deleteManifest(...args),
+    deleteTag: (...args) => manifests.deleteTag(...args),
+    expireUploads: (...args) => uploads.expireUploads(...args),
+    forgetReceivedDigests: () => uploads.forgetReceivedDigests(),
+    forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
+    markBlobDamaged: (...args) => blobs.markBlobDamaged(...args),
+    mountBlob: (...args) => blobs.mountBlob(...args),
+    openUpload: (...args) => uploads.openUpload(...args),
+    putBlob: (...args) => blobs.putBlob(...args),
+    putManifest: (...args) => manifests.putManifest(...args),
+    takeLease: (...args) => blobs.takeLease(...args),
+    touchReadiness: (at) => void touchReadiness.run(at),
+  }
+}
