@@ -1,0 +1,78 @@
+import type { Readable } from 'node:stream'
+import type { Digest, RunningDigest } from '../oci/digest.js'
+
+/**
+ * Bytes by their digest. The life of an upload: `append` as often as wanted, each time at the
+ * offset that the metadata store remembers; then `commit`, which makes the bytes a blob, or
+ * `abort`. What exists is not asked here: the metadata store knows.
+ *
+ * Nothing of an upload need survive a power cut before `commit` has returned; from then on the
+ * blob does. All sizes and offsets are bytes.
+ */
+export interface BlobStore {
+  /**
+   * Receives bytes of an upload. What earlier calls left behind `atByte` is overwritten. Never
+   * throws for what happens to the source or the disk: bytes that arrived before are kept and
+   * counted.
+   *
+   * @param digest - is fed the bytes in order while they are written; of no use any more when the
+   *   answer has a failure
+   */
+  append(
+    uploadId: string,
+    atByte: number,
+    source: AsyncIterable<Uint8Array>,
+    digest?: RunningDigest,
+  ): Promise<Appended>
+
+  /** The first `sizeBytes` of an upload; for small ones only, as they come in one piece. */
+  readUpload(uploadId: string, sizeBytes: number): Promise<Buffer>
+
+  /**
+   * Makes the first `sizeBytes` of an upload the blob `digest`, durably. If such a blob is there
+   * already, these bytes take its place, which heals it if it was damaged.
+   *
+   * @throws {@link RegistryError} `DIGEST_INVALID` when the bytes have another digest,
+   *   `BLOB_UPLOAD_INVALID` when fewer bytes are there, `STORAGE_FULL`; the upload is still there
+   * @throws {@link DurabilityLostError} when the disk did not confirm
+   */
+  commit(uploadId: string, blob: UploadedBlob): Promise<void>
+
+  /** Removes what an upload has received, if anything. */
+  abort(uploadId: string): Promise<void>
+
+  /**
+   * Opens a blob; the stream gives exactly the bytes asked for, or fails.
+   *
+   * @param sizeBytes - the size of the whole blob; checked before anything is promised
+   * @throws {@link BlobDamagedError} when it is missing, or has another size
+   */
+  read(digest: Digest, sizeBytes: number, range?: ByteRange): Promise<Readable>
+
+  /** Throws when nothing can be written. */
+  checkReady(): Promise<void>
+}
+
+export interface Appended {
+  readonly receivedBytes: number
+  /** Why the source or the disk stopped early. */
+  readonly failure?: Error
+}
+
+export interface UploadedBlob {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** The digest of these bytes in whatever algorithm they were received, if it is known. */
+  readonly receivedDigest?: Digest
+}
+
+export interface ByteRange {
+  readonly firstByte: number
+  /** Inclusive. */
+  readonly lastByte: number
+}
+
+/** A blob that should be there is not, or not as it was stored. */
+export class BlobDamagedError extends Error {
+  override readonly name = 'BlobDamagedError'
+}

@@ -1,0 +1,245 @@
+import { constants } from 'node:fs'
+import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import path from 'node:path'
+import type { Readable } from 'node:stream'
+import {
+  DurabilityLostError,
+  errorCode,
+  isDiskFull,
+  RegistryError,
+  storageFull,
+} from '../errors.js'
+import { algorithmOf, hexOf, RunningDigest, type Digest } from '../oci/digest.js'
+import { BatchWriter } from './batch-writer.js'
+import {
+  BlobDamagedError,
+  type Appended,
+  type BlobStore,
+  type ByteRange,
+  type UploadedBlob,
+} from './blob-store.js'
+import { FileRangeStream } from './fs-blob-stream.js'
+
+/** Upload ids name files; anything else in one would be a way out of the folder. */
+const SAFE_FILE_NAME = /^[A-Za-z0-9-]{1,64}$/
+
+/**
+ * Blobs as files below one folder:
+ *
+ * ```
+ * blobs/sha256/ab/<hex>   whole, verified, never changed
+ * uploads/<id>            one file a session
+ * ```
+ *
+ * A commit is: check the digest, sync the file, rename it, sync the folder. Until the rename has
+ * happened nobody can read the blob; until the metadata store has a row of it, nobody does.
+ */
+export class FsBlobStore implements BlobStore {
+  readonly #root: string
+
+  private constructor(root: string) {
+    this.#root = root
+  }
+
+  /** Opens the store in a folder, and makes it there on the first start. */
+  static async open(root: string): Promise<FsBlobStore> {
+    for (const folder of ['blobs/sha256', 'blobs/sha512', 'uploads']) {
+      await mkdir(path.join(root, folder), { recursive: true })
+    }
+    const store = new FsBlobStore(root)
+    await syncFolder(path.join(root, 'blobs'))
+    await syncFolder(root)
+    return store
+  }
+
+  async append(
+    uploadId: string,
+    atByte: number,
+    source: AsyncIterable<Uint8Array>,
+    digest?: RunningDigest,
+  ): Promise<Appended> {
+    let file: FileHandle
+    try {
+      file = await open(this.#uploadPath(uploadId), constants.O_WRONLY | constants.O_CREAT)
+    } catch (error) {
+      return { receivedBytes: 0, failure: translated(error) }
+    }
+    const writer = new BatchWriter(file, atByte)
+    try {
+      let failure: unknown
+      try {
+        for await (const piece of source) {
+          digest?.update(piece)
+          await writer.add(piece)
+        }
+      } catch (error) {
+        failure = error
+      }
+      // Also after a failure: what a lost client has sent counts as far as it is written.
+      await writer.end().catch((error: unknown) => (failure ??= error))
+      return failure === undefined
+        ? { receivedBytes: writer.writtenBytes }
+        : { receivedBytes: writer.writtenBytes, failure: translated(failure) }
+    } finally {
+      await file.close()
+    }
+  }
+
+  async readUpload(uploadId: string, sizeBytes: number): Promise<Buffer> {
+    if (sizeBytes === 0) return Buffer.alloc(0)
+    const file = await this.#openUpload(uploadId)
+    try {
+      const bytes = Buffer.alloc(sizeBytes)
+      const { bytesRead } = await file.read(bytes, 0, sizeBytes, 0)
+      if (bytesRead < sizeBytes) throw bytesLost()
+      return bytes
+    } finally {
+      await file.close()
+    }
+  }
+
+  async commit(uploadId: string, blob: UploadedBlob): Promise<void> {
+    const source = this.#uploadPath(uploadId)
+    const file = await this.#openUpload(uploadId, blob.sizeBytes === 0)
+    try {
+      const { size } = await file.stat()
+      if (size < blob.sizeBytes) throw bytesLost()
+      // A PATCH that was taken back has left bytes behind the offset.
+      if (size > blob.sizeBytes) await file.truncate(blob.sizeBytes)
+      await requireDigest(file, blob)
+      await sync(file)
+    } finally {
+      await file.close()
+    }
+    await this.#moveIntoPlace(source, this.#blobPath(blob.digest))
+  }
+
+  async abort(uploadId: string): Promise<void> {
+    await rm(this.#uploadPath(uploadId), { force: true })
+  }
+
+  async read(digest: Digest, sizeBytes: number, range?: ByteRange): Promise<Readable> {
+    let file: FileHandle
+    try {
+      file = await open(this.#blobPath(digest), constants.O_RDONLY)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      throw new BlobDamagedError('the blob is missing', { cause: error })
+    }
+    try {
+      const { size } = await file.stat()
+      if (size !== sizeBytes) {
+        throw new BlobDamagedError(`the blob has ${size} bytes instead of ${sizeBytes}`)
+      }
+      return new FileRangeStream(file, range ?? { firstByte: 0, lastByte: sizeBytes - 1 })
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  async checkReady(): Promise<void> {
+    const probe = path.join(this.#root, 'uploads', 'readiness-probe')
+    await writeFile(probe, 'x')
+    await rm(probe, { force: true })
+  }
+
+  async #openUpload(uploadId: string, mayBeMissing = false): Promise<FileHandle> {
+    const create = mayBeMissing ? constants.O_CREAT : 0
+    try {
+      return await open(this.#uploadPath(uploadId), constants.O_RDWR | create)
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') throw bytesLost(error)
+      throw translated(error)
+    }
+  }
+
+  async #moveIntoPlace(source: string, target: string): Promise<void> {
+    const folder = path.dirname(target)
+    try {
+      await rename(source, target)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw translated(error)
+      // The first blob with these two digits.
+      await mkdir(folder, { recursive: true }).catch(throwTranslated)
+      await syncFolder(path.dirname(folder))
+      await rename(source, target).catch((again: unknown) => {
+        throw errorCode(again) === 'ENOENT' ? bytesLost(again) : translated(again)
+      })
+    }
+    await syncFolder(folder)
+  }
+
+  #uploadPath(uploadId: string): string {
+    if (!SAFE_FILE_NAME.test(uploadId)) throw new Error('an upload id that cannot be a file name')
+    return path.join(this.#root, 'uploads', uploadId)
+  }
+
+  #blobPath(digest: Digest): string {
+    const hex = hexOf(digest)
+    return path.join(this.#root, 'blobs', algorithmOf(digest), hex.slice(0, 2), hex)
+  }
+}
+
+async function requireDigest(file: FileHandle, blob: UploadedBlob): Promise<void> {
+  const { digest, sizeBytes, receivedDigest } = blob
+  const isComparable = receivedDigest && algorithmOf(receivedDigest) === algorithmOf(digest)
+  const actual = isComparable ? receivedDigest : await digestOfFile(file, digest, sizeBytes)
+  if (actual !== digest) {
+    throw new RegistryError('DIGEST_INVALID', 'the bytes received do not have this digest', {
+      details: [{ digest, received: actual }],
+    })
+  }
+}
+
+async function digestOfFile(
+  file: FileHandle,
+  expected: Digest,
+  sizeBytes: number,
+): Promise<Digest> {
+  const running = new RunningDigest(algorithmOf(expected))
+  const piece = Buffer.allocUnsafeSlow(1024 * 1024)
+  for (let at = 0; at < sizeBytes;) {
+    const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, sizeBytes - at), at)
+    if (bytesRead === 0) throw bytesLost()
+    running.update(piece.subarray(0, bytesRead))
+    at += bytesRead
+  }
+  return running.current()
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    // The rename is durable only once the directory that holds it is.
+    await sync(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Whatever a failed sync says, nobody knows any more what the disk holds: it is never retried. */
+async function sync(file: FileHandle): Promise<void> {
+  try {
+    await file.datasync()
+  } catch (error) {
+    throw new DurabilityLostError('a file or folder could not be synced to disk', { cause: error })
+  }
+}
+
+function bytesLost(cause?: unknown): RegistryError {
+  return new RegistryError(
+    'BLOB_UPLOAD_INVALID',
+    'bytes of this upload have been lost; start it again',
+    { cause },
+  )
+}
+
+function translated(error: unknown): Error {
+  if (isDiskFull(error)) return storageFull(error)
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+function throwTranslated(error: unknown): never {
+  throw translated(error)
+}
