@@ -1,0 +1,231 @@
+/**
+ * Every setting, with its default and its bounds: the one place that says so. From here come the
+ * published JSON Schema, the check of a configuration file, the environment variables, and
+ * `config.example.json`.
+ */
+export const configSchema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'Berth configuration',
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    $schema: { type: 'string', description: 'Where an editor finds this schema.' },
+    dataDirectory: {
+      type: 'string',
+      minLength: 1,
+      default: './data',
+      description: 'Where everything is kept. Relative to the working directory.',
+    },
+    http: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        host: {
+          type: 'string',
+          minLength: 1,
+          default: '127.0.0.1',
+          description: 'The address to listen on; 0.0.0.0 or :: for all.',
+        },
+        port: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 65535,
+          default: 5000,
+          description: 'The port to listen on; 0 takes a free one.',
+        },
+        idleSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 86400,
+          default: 300,
+          description:
+            'A connection on which nothing moves for so long is closed. There is no other limit on how long a transfer takes.',
+        },
+        connectionsMax: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1000000,
+          default: 10000,
+          description: 'Connections beyond this many are not accepted.',
+        },
+        shutdownSeconds: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 86400,
+          default: 30,
+          description: 'How long requests under way may take to end when the process is stopped.',
+        },
+      },
+    },
+    access: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        mode: {
+          enum: ['open', 'readOnly'],
+          default: 'open',
+          description:
+            'open: whoever reaches the registry may pull, push and delete. readOnly: whoever reaches it may pull.',
+        },
+      },
+    },
+    storage: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        inlineBytesMax: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 1048576,
+          default: 65536,
+          description: 'Blobs up to this size are kept in the database instead of in files.',
+        },
+      },
+    },
+    uploads: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        expireSeconds: {
+          type: 'integer',
+          minimum: 60,
+          maximum: 31536000,
+          default: 86400,
+          description: 'An upload without progress for so long is given up.',
+        },
+        sessionsMax: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1000000,
+          default: 10000,
+          description: 'How many uploads may be open at once.',
+        },
+      },
+    },
+    manifests: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        bytesMax: {
+          type: 'integer',
+          minimum: 4194304,
+          maximum: 67108864,
+          default: 4194304,
+          description: 'A larger manifest is refused. Clients refuse to read more than 4 MiB.',
+        },
+        indexChildren: {
+          enum: ['required', 'listed', 'none'],
+          default: 'required',
+          description:
+            'Which children of an index must be here before it is accepted: all (required), those for one of manifests.indexPlatforms (listed), or none.',
+        },
+        indexPlatforms: {
+          type: 'array',
+          uniqueItems: true,
+          maxItems: 100,
+          items: { type: 'string', pattern: '^[a-z0-9]+/[a-z0-9]+$' },
+          default: [],
+          description: 'os/architecture, as linux/amd64; for manifests.indexChildren: listed.',
+        },
+      },
+    },
+    deletes: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        enabled: {
+          type: 'boolean',
+          default: true,
+          description: 'Whether tags, manifests and blobs can be deleted over the registry API.',
+        },
+        referencedBlobs: {
+          enum: ['refuse', 'allow'],
+          default: 'refuse',
+          description: 'What to do when a blob shall be deleted that a manifest still needs.',
+        },
+      },
+    },
+    leases: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        seconds: {
+          type: 'integer',
+          minimum: 60,
+          maximum: 31536000,
+          default: 86400,
+          description:
+            'How long something stays that a client was told is here, even if nothing refers to it.',
+        },
+      },
+    },
+    undo: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        days: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 3650,
+          default: 7,
+          description: 'How long what was deleted or overwritten is kept.',
+        },
+      },
+    },
+    log: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        level: {
+          enum: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
+          default: 'info',
+          description: 'The least important messages to write.',
+        },
+        format: {
+          enum: ['auto', 'json', 'pretty'],
+          default: 'auto',
+          description: 'auto: pretty on a terminal, else one JSON object a line.',
+        },
+      },
+    },
+  },
+} as const
+
+/** The configuration, complete: what the schema describes, with every default filled in. */
+export interface Config {
+  readonly dataDirectory: string
+  readonly http: {
+    readonly host: string
+    readonly port: number
+    readonly idleSeconds: number
+    readonly connectionsMax: number
+    readonly shutdownSeconds: number
+  }
+  readonly access: { readonly mode: 'open' | 'readOnly' }
+  readonly storage: { readonly inlineBytesMax: number }
+  readonly uploads: { readonly expireSeconds: number; readonly sessionsMax: number }
+  readonly manifests: {
+    readonly bytesMax: number
+    readonly indexChildren: 'required' | 'listed' | 'none'
+    readonly indexPlatforms: readonly string[]
+  }
+  readonly deletes: {
+    readonly enabled: boolean
+    readonly referencedBlobs: 'refuse' | 'allow'
+  }
+  readonly leases: { readonly seconds: number }
+  readonly undo: { readonly days: number }
+  readonly log: {
+    readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'
+    readonly format: 'auto' | 'json' | 'pretty'
+  }
+}

@@ -1,0 +1,183 @@
+import { readFileSync } from 'node:fs'
+import { Ajv, type ErrorObject } from 'ajv'
+import { configSchema, type Config } from './config-schema.js'
+import { JsonError, parseJson } from './oci/json.js'
+
+export type { Config } from './config-schema.js'
+
+/** Where settings come from; each beats the one before it. */
+export interface ConfigSources {
+  readonly file?: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly flags?: { readonly host?: string; readonly port?: string; readonly data?: string }
+}
+
+/** Settings that cannot be used: one sentence for each, naming the key. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    super(problems.join('\n'), options)
+    this.problems = problems
+  }
+}
+
+type Settings = Record<string, unknown>
+
+interface SchemaNode {
+  readonly type?: string
+  readonly enum?: readonly unknown[]
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+}
+
+const ENVIRONMENT_PREFIX = 'BERTH_'
+
+/** Names the file instead of a setting; `--config` beats it. */
+export const CONFIG_FILE_VARIABLE = 'BERTH_CONFIG'
+
+/** Kubernetes sets these in every container beside a service that is called `berth`. */
+const SET_BY_KUBERNETES = /^BERTH_(PORT|PORT_.*|SERVICE_.*)$/
+
+/**
+ * Reads the whole configuration: defaults, file, environment, flags.
+ *
+ * @throws {@link ConfigError} with everything that is wrong with it, not only the first
+ */
+export function loadConfig({ file, environment, flags = {} }: ConfigSources): Config {
+  const problems: string[] = []
+  const settings = file === undefined ? {} : readConfigFile(file)
+  applyEnvironment(settings, environment, problems)
+  apply(settings, ['http', 'host'], flags.host)
+  apply(settings, ['http', 'port'], flags.port === undefined ? undefined : numberOr(flags.port))
+  apply(settings, ['dataDirectory'], flags.data)
+
+  // Defaults are filled in here; `strict` would not let an enum stand without a type.
+  const check = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(configSchema)
+  if (!check(settings)) problems.push(...(check.errors ?? []).map(sentence))
+  if (problems.length === 0) problems.push(...contradictions(settings as unknown as Config))
+  if (problems.length > 0) throw new ConfigError([...new Set(problems)])
+  delete settings['$schema']
+  return freeze(settings) as Config
+}
+
+/** The name of the environment variable for a setting: `http.port` → `BERTH_HTTP_PORT`. */
+export function environmentName(keyPath: readonly string[]): string {
+  const words = keyPath.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`))
+  return ENVIRONMENT_PREFIX + words.join('_').toUpperCase()
+}
+
+function readConfigFile(file: string): Settings {
+  let settings: unknown
+  try {
+    settings = parseJson(readFileSync(file))
+  } catch (error) {
+    const reason = error instanceof JsonError ? error.message : 'it cannot be opened'
+    throw new ConfigError([`The configuration file ${file} cannot be read: ${reason}.`], {
+      cause: error,
+    })
+  }
+  if (!isObject(settings)) {
+    throw new ConfigError([`The configuration file ${file} does not hold a JSON object.`])
+  }
+  return settings
+}
+
+function applyEnvironment(
+  settings: Settings,
+  environment: ConfigSources['environment'],
+  problems: string[],
+): void {
+  const known = new Map(
+    leaves(configSchema).map(({ keyPath, node }) => [environmentName(keyPath), { keyPath, node }]),
+  )
+  for (const [name, text] of Object.entries(environment)) {
+    if (!name.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue
+    if (name === CONFIG_FILE_VARIABLE) continue
+    const setting = known.get(name)
+    if (setting) apply(settings, setting.keyPath, valueOf(text, setting.node))
+    else if (!SET_BY_KUBERNETES.test(name)) {
+      problems.push(`The environment variable ${name} is not one that Berth knows.`)
+    }
+  }
+}
+
+/** The settings themselves, without the objects that group them. */
+function leaves(
+  node: SchemaNode,
+  keyPath: readonly string[] = [],
+): { keyPath: readonly string[]; node: SchemaNode }[] {
+  if (node.properties === undefined) return [{ keyPath, node }]
+  return Object.entries(node.properties)
+    .filter(([key]) => key !== '$schema')
+    .flatMap(([key, child]) => leaves(child, [...keyPath, key]))
+}
+
+/** What a text means for a setting; left as it is where it means nothing, for the check to say. */
+function valueOf(text: string, node: SchemaNode): unknown {
+  switch (node.type) {
+    case 'integer':
+      return numberOr(text)
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : text
+    case 'array':
+      return text === '' ? [] : text.split(',').map((item) => item.trim())
+    default:
+      return text
+  }
+}
+
+function numberOr(text: string): number | string {
+  return /^-?\d+$/.test(text) ? Number(text) : text
+}
+
+function apply(settings: Settings, keyPath: readonly string[], value: unknown): void {
+  if (value === undefined) return
+  const [key = '', ...rest] = keyPath
+  if (rest.length === 0) {
+    settings[key] = value
+    return
+  }
+  settings[key] ??= {}
+  const group = settings[key]
+  // Where the file has something else in its place, the check says so.
+  if (isObject(group)) apply(group, rest, value)
+}
+
+function contradictions(config: Config): string[] {
+  const { indexChildren, indexPlatforms } = config.manifests
+  if (indexChildren === 'listed' && indexPlatforms.length === 0) {
+    return ['manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.']
+  }
+  if (indexChildren !== 'listed' && indexPlatforms.length > 0) {
+    return ['manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.']
+  }
+  return []
+}
+
+function sentence({ instancePath, keyword, params, message }: ErrorObject): string {
+  const key = instancePath.slice(1).replaceAll('/', '.')
+  switch (keyword) {
+    case 'additionalProperties': {
+      const name = String((params as { additionalProperty: string }).additionalProperty)
+      return `${key === '' ? name : `${key}.${name}`} is not a setting that Berth knows.`
+    }
+    case 'enum': {
+      const { allowedValues } = params as { allowedValues: readonly unknown[] }
+      return `${key} must be one of ${allowedValues.join(', ')}.`
+    }
+    case 'pattern':
+      return `${key} must look like linux/amd64.`
+    default:
+      return `${key === '' ? 'The configuration' : key} ${message ?? 'is not valid'}.`
+  }
+}
+
+function isObject(value: unknown): value is Settings {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function freeze(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(freeze)
+  return Object.freeze(value)
+}

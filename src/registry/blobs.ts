@@ -1,0 +1,120 @@
+import { Readable } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import { RegistryError } from '../errors.js'
+import type { MetadataStore, StoredBlob } from '../metadata/metadata-store.js'
+import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
+import type { RepositoryName } from '../oci/reference.js'
+import { BlobDamagedError, type BlobStore, type ByteRange } from '../storage/blob-store.js'
+import type { Leases } from './leases.js'
+
+export interface BlobsOptions {
+  readonly now: () => number
+  /** How long what a delete frees is kept. */
+  readonly undoMs: number
+  /** A blob that a manifest of the repository needs may be deleted all the same. */
+  readonly deleteReferencedBlobs: boolean
+}
+
+/** Blobs as a repository has them: look, read, mount, delete. They come in through `Uploads`. */
+export class Blobs {
+  readonly #metadata: MetadataStore
+  readonly #store: BlobStore
+  readonly #leases: Leases
+  readonly #log: FastifyBaseLogger
+  readonly #options: BlobsOptions
+
+  constructor(
+    stores: { readonly metadata: MetadataStore; readonly blobs: BlobStore },
+    leases: Leases,
+    log: FastifyBaseLogger,
+    options: BlobsOptions,
+  ) {
+    this.#metadata = stores.metadata
+    this.#store = stores.blobs
+    this.#leases = leases
+    this.#log = log
+    this.#options = options
+  }
+
+  /**
+   * A blob of the repository.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN`
+   */
+  get(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
+    return this.#metadata.getBlob(repository, digest)
+  }
+
+  /** As `get`, for a client that may skip an upload on our word: what it is told stays. */
+  async confirm(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
+    const blob = await this.get(repository, digest)
+    await this.#leases.extend(repository, blob)
+    return blob
+  }
+
+  /**
+   * The bytes of a blob, or of a part of it.
+   *
+   * @throws {@link RegistryError} `BLOB_UNKNOWN` when the bytes are found damaged or missing before
+   *   the first one is given; from then on the blob counts as absent until it is pushed again
+   */
+  async read(blob: StoredBlob, range?: ByteRange): Promise<Readable> {
+    try {
+      if (blob.inline) return await this.#readInline(blob, range)
+      return await this.#store.read(blob.digest, blob.sizeBytes, range)
+    } catch (error) {
+      if (!(error instanceof BlobDamagedError)) throw error
+      this.#log.error({ err: error, digest: blob.digest }, 'a stored blob is damaged')
+      await this.#metadata.markBlobDamaged(blob, this.#options.now())
+      throw new RegistryError(
+        'BLOB_UNKNOWN',
+        'the stored bytes of this blob are damaged; pushing it again heals it',
+        { details: [{ digest: blob.digest }], cause: error },
+      )
+    }
+  }
+
+  /**
+   * Lets a repository have a blob without an upload.
+   *
+   * @param from - where it may come from; anywhere when absent
+   * @returns whether it has it now
+   * @see distribution-spec, "Mounting a blob from another repository"
+   */
+  async mount(
+    repository: RepositoryName,
+    digest: Digest,
+    from: RepositoryName | undefined,
+  ): Promise<boolean> {
+    return this.#metadata.mountBlob({
+      repository,
+      digest,
+      ...(from !== undefined && { from }),
+      at: this.#options.now(),
+      leaseUntil: this.#leases.end,
+    })
+  }
+
+  /** @throws {@link RegistryError} as {@link MetadataStore.deleteBlob} */
+  async delete(repository: RepositoryName, digest: Digest, identity: string): Promise<void> {
+    const at = this.#options.now()
+    await this.#metadata.deleteBlob({
+      repository,
+      digest,
+      identity,
+      at,
+      reviewAt: at + this.#options.undoMs,
+      evenIfReferenced: this.#options.deleteReferencedBlobs,
+    })
+  }
+
+  async #readInline({ digest, sizeBytes }: StoredBlob, range?: ByteRange): Promise<Readable> {
+    const bytes = await this.#metadata.readInlineBlob(digest)
+    if (bytes === undefined || digestOf(bytes, algorithmOf(digest)) !== digest) {
+      throw new BlobDamagedError('the inline bytes do not have their digest')
+    }
+    const { firstByte, lastByte } = range ?? { firstByte: 0, lastByte: sizeBytes - 1 }
+    // One piece, not one piece for each byte.
+    return Readable.from([bytes.subarray(firstByte, lastByte + 1)], { objectMode: false })
+  }
+}

@@ -1,0 +1,152 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { RegistryError } from '../errors.js'
+import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.js'
+import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
+import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
+import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { Leases } from './leases.js'
+
+export interface ManifestsOptions {
+  readonly now: () => number
+  /** How long what a delete or an overwrite frees is kept. */
+  readonly undoMs: number
+  /**
+   * Which children an index needs to have here before it is stored: all, those for one of
+   * {@link indexPlatforms}, or none.
+   */
+  readonly indexChildren: 'required' | 'listed' | 'none'
+  /** `os/architecture`, as `linux/amd64`. */
+  readonly indexPlatforms: readonly string[]
+}
+
+export interface PushedManifest {
+  readonly bytes: Buffer
+  readonly contentType: string | undefined
+  /** More tags for a manifest that is pushed by its digest. */
+  readonly tags: readonly Tag[]
+  readonly identity: string
+}
+
+/** Manifests and the tags that point to them: put, resolve, delete. */
+export class Manifests {
+  readonly #metadata: MetadataStore
+  readonly #leases: Leases
+  readonly #log: FastifyBaseLogger
+  readonly #options: ManifestsOptions
+
+  constructor(
+    metadata: MetadataStore,
+    leases: Leases,
+    log: FastifyBaseLogger,
+    options: ManifestsOptions,
+  ) {
+    this.#metadata = metadata
+    this.#leases = leases
+    this.#log = log
+    this.#options = options
+  }
+
+  /**
+   * Stores a manifest exactly as pushed, and points the tags to it, or does neither.
+   *
+   * @returns its digest, in the algorithm of the reference, else sha256; and what it says
+   * @throws {@link RegistryError} `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`; `DIGEST_INVALID`
+   *   when the bytes do not have the digest they are pushed to
+   * @see distribution-spec, "Pushing Manifests"
+   */
+  async put(
+    repository: RepositoryName,
+    reference: Reference,
+    { bytes, contentType, tags, identity }: PushedManifest,
+  ): Promise<{ digest: Digest; manifest: Manifest }> {
+    const digest = digestFor(reference, bytes)
+    const manifest = parseManifest(bytes, contentType)
+    const at = this.#options.now()
+    await this.#metadata.putManifest({
+      repository,
+      digest,
+      manifest,
+      bytes,
+      tags: reference.tag === undefined ? tags : [reference.tag],
+      requiredBlobs: digestsOf(manifest, ({ kind, external }) => kind !== 'child' && !external),
+      requiredChildren: digestsOf(
+        manifest,
+        (child) => child.kind === 'child' && this.#isRequired(child),
+      ),
+      identity,
+      at,
+      leaseUntil: this.#leases.end,
+      reviewAt: at + this.#options.undoMs,
+    })
+    return { digest, manifest }
+  }
+
+  /**
+   * What a tag points to, or the manifest of a digest; its bytes are checked against its digest.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   */
+  async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
+    const stored = await this.#metadata.getManifest(repository, reference)
+    const { digest, bytes } = stored
+    if (digestOf(bytes, algorithmOf(digest)) === digest) return stored
+    this.#log.error({ repository, digest }, 'a stored manifest is damaged')
+    throw new RegistryError(
+      'MANIFEST_UNKNOWN',
+      'the stored bytes of this manifest are damaged; pushing it again heals it',
+      { details: [{ digest }] },
+    )
+  }
+
+  /** As `get`, for a client that may skip a push on our word: what it is told stays. */
+  async confirm(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
+    const manifest = await this.get(repository, reference)
+    await this.#leases.extend(repository, manifest)
+    return manifest
+  }
+
+  /**
+   * Removes a tag alone, or a manifest with every tag that points to it.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @see distribution-spec, "Content Management"
+   */
+  async delete(repository: RepositoryName, reference: Reference, identity: string): Promise<void> {
+    const at = this.#options.now()
+    const removal = { repository, identity, at, reviewAt: at + this.#options.undoMs }
+    if (reference.tag !== undefined) {
+      await this.#metadata.deleteTag({ ...removal, tag: reference.tag })
+    } else {
+      await this.#metadata.deleteManifest({ ...removal, digest: reference.digest })
+    }
+  }
+
+  #isRequired({ platform }: ManifestReference): boolean {
+    switch (this.#options.indexChildren) {
+      case 'required':
+        return true
+      case 'listed':
+        return platform !== undefined && this.#options.indexPlatforms.includes(platform)
+      case 'none':
+        return false
+    }
+  }
+}
+
+function digestFor(reference: Reference, bytes: Buffer): Digest {
+  if (reference.digest === undefined) return digestOf(bytes)
+  const actual = digestOf(bytes, algorithmOf(reference.digest))
+  if (actual !== reference.digest) {
+    throw new RegistryError('DIGEST_INVALID', 'the manifest does not have this digest', {
+      details: [{ digest: reference.digest, received: actual }],
+    })
+  }
+  return actual
+}
+
+function digestsOf(
+  manifest: Manifest,
+  isWanted: (reference: ManifestReference) => boolean,
+): Digest[] {
+  return [...new Set(manifest.references.filter(isWanted).map(({ digest }) => digest))]
+}

@@ -1,0 +1,55 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from '../config.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { BlobStore } from '../storage/blob-store.js'
+import { Blobs } from './blobs.js'
+import { Leases } from './leases.js'
+import { Manifests } from './manifests.js'
+import { Search } from './search.js'
+import { Uploads } from './uploads.js'
+
+export interface Stores {
+  readonly metadata: MetadataStore
+  readonly blobs: BlobStore
+}
+
+/** What the operations of a registry mean, over whatever stores it has. */
+export interface Registry {
+  readonly manifests: Manifests
+  readonly blobs: Blobs
+  readonly uploads: Uploads
+  readonly search: Search
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+
+export function createRegistry(
+  stores: Stores,
+  config: Config,
+  log: FastifyBaseLogger,
+  now: () => number,
+): Registry {
+  const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
+  const undoMs = config.undo.days * dayMs
+  const blobs = new Blobs(stores, leases, log, {
+    now,
+    undoMs,
+    deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
+  })
+  return {
+    blobs,
+    manifests: new Manifests(stores.metadata, leases, log, {
+      now,
+      undoMs,
+      indexChildren: config.manifests.indexChildren,
+      indexPlatforms: config.manifests.indexPlatforms,
+    }),
+    uploads: new Uploads(stores, leases, {
+      now,
+      inlineBytesMax: config.storage.inlineBytesMax,
+      expireMs: config.uploads.expireSeconds * 1000,
+      sessionsMax: config.uploads.sessionsMax,
+    }),
+    search: new Search(stores.metadata, blobs),
+  }
+}

@@ -1,0 +1,388 @@
+import { randomUUID } from 'node:crypto'
+import { RegistryError } from '../errors.js'
+import type { MetadataStore, Upload } from '../metadata/metadata-store.js'
+import {
+  algorithmOf,
+  digestOf,
+  RunningDigest,
+  type Digest,
+  type DigestAlgorithm,
+} from '../oci/digest.js'
+import type { RepositoryName } from '../oci/reference.js'
+import type { BlobStore, ByteRange } from '../storage/blob-store.js'
+import type { Leases } from './leases.js'
+import { RunningDigests } from './running-digests.js'
+
+export interface UploadsOptions {
+  readonly now: () => number
+  /** Blobs up to this size are kept by the metadata store. */
+  readonly inlineBytesMax: number
+  /** A session without progress for so long is over. */
+  readonly expireMs: number
+  readonly sessionsMax: number
+}
+
+/** The body of a request that brings bytes. */
+export interface UploadBody {
+  readonly source: AsyncIterable<Uint8Array>
+  /** How many bytes will come, if the client has said it. */
+  readonly announcedBytes?: number
+  /** Where in the blob they belong, if the client has said it. */
+  readonly range?: ByteRange
+}
+
+interface Received {
+  readonly offsetBytes: number
+  readonly running: RunningDigest | undefined
+}
+
+/** How many expired sessions one transaction ends. */
+const expireBatch = 100
+
+/** Signs of life of one long request; never rarer than a quarter of the expiry. */
+const touchMsMax = 5 * 60 * 1000
+
+/**
+ * Upload sessions: open, append, commit, abort, expire.
+ *
+ * A session's offset is in the metadata store and only ever tells bytes that the blob store has.
+ * One request writes to a session at a time.
+ *
+ * @see distribution-spec, "Pushing blobs"
+ */
+export class Uploads {
+  readonly #metadata: MetadataStore
+  readonly #store: BlobStore
+  readonly #leases: Leases
+  readonly #options: UploadsOptions
+  readonly #running = new RunningDigests()
+  readonly #beingWritten = new Set<string>()
+
+  constructor(
+    stores: { readonly metadata: MetadataStore; readonly blobs: BlobStore },
+    leases: Leases,
+    options: UploadsOptions,
+  ) {
+    this.#metadata = stores.metadata
+    this.#store = stores.blobs
+    this.#leases = leases
+    this.#options = options
+  }
+
+  /**
+   * Begins a session.
+   *
+   * @param algorithm - what to hash with while bytes come in; the commit may ask for another
+   * @throws {@link RegistryError} `TOOMANYREQUESTS`
+   */
+  async open(
+    repository: RepositoryName,
+    algorithm: DigestAlgorithm,
+    identity: string,
+  ): Promise<Upload> {
+    const id = randomUUID()
+    const { now, sessionsMax } = this.#options
+    await this.#metadata.openUpload({ id, repository, algorithm, identity, at: now(), sessionsMax })
+    return { id, repository, algorithm, offsetBytes: 0 }
+  }
+
+  /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
+  get(repository: RepositoryName, id: string): Promise<Upload> {
+    return this.#metadata.getUpload(repository, id)
+  }
+
+  /**
+   * Adds bytes to a session. When the client goes away or the disk fills up, what has arrived
+   * stays and counts.
+   *
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`; `RANGE_INVALID` when the range does not
+   *   begin at the session's offset or another request is writing; `SIZE_INVALID` when the bytes
+   *   are not as many as announced; `STORAGE_FULL`
+   */
+  async append(repository: RepositoryName, id: string, body: UploadBody): Promise<Upload> {
+    return this.#alone(id, async () => {
+      const upload = await this.get(repository, id)
+      const { offsetBytes, running } = await this.#receive(upload, body, upload.algorithm)
+      await this.#advance(upload, offsetBytes, running?.current()).catch(async (error: unknown) => {
+        // Cancelled meanwhile: the bytes may have come after what it removed.
+        if (isUploadUnknown(error)) await this.#store.abort(id)
+        throw error
+      })
+      if (running) this.#running.keep(id, running, offsetBytes)
+      return { ...upload, offsetBytes }
+    })
+  }
+
+  /**
+   * Makes what a session has received, and the bytes of this request, a blob of the repository;
+   * when this returns it is durable. The session is over then, and also when the digest is wrong.
+   *
+   * @throws {@link RegistryError} `DIGEST_INVALID`, and what `append` throws
+   */
+  async commit(
+    repository: RepositoryName,
+    id: string,
+    digest: Digest,
+    body: UploadBody,
+  ): Promise<void> {
+    const algorithm = algorithmOf(digest)
+    await this.#alone(id, async () => {
+      const upload = await this.get(repository, id)
+      requireNext(upload, body)
+      if (upload.offsetBytes === 0 && this.#isSmall(body)) {
+        await this.#commitBytes(upload, digest, await collect(body))
+        return
+      }
+      // Bytes that come with their digest need be hashed in no other algorithm.
+      const received = await this.#receive(
+        upload,
+        body,
+        upload.offsetBytes === 0 ? algorithm : upload.algorithm,
+      )
+      await this.#commitReceived(upload, digest, received)
+    })
+  }
+
+  /**
+   * Stores a blob that comes with the request that asks for it.
+   *
+   * @throws {@link RegistryError} `DIGEST_INVALID`, `SIZE_INVALID`, `STORAGE_FULL`
+   * @see distribution-spec, "Single POST"
+   */
+  async putWhole(
+    repository: RepositoryName,
+    digest: Digest,
+    body: UploadBody,
+    identity: string,
+  ): Promise<void> {
+    const algorithm = algorithmOf(digest)
+    if (this.#isSmall(body)) {
+      const bytes = await collect(body)
+      requireDigest(bytes, digest)
+      await this.#putBlob({ repository, digest, bytes, sizeBytes: bytes.byteLength })
+      return
+    }
+    const { id } = await this.open(repository, algorithm, identity)
+    try {
+      await this.commit(repository, id, digest, body)
+    } catch (error) {
+      // Nobody was told of this session, so nobody can go on with it.
+      await this.abort(repository, id).catch(ignoreUnknown)
+      throw error
+    }
+  }
+
+  /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
+  async abort(repository: RepositoryName, id: string): Promise<void> {
+    await this.#metadata.abortUpload(repository, id, this.#options.now())
+    this.#running.forget(id)
+    await this.#store.abort(id)
+  }
+
+  /** Ends sessions that nobody has gone on with, and removes what ended ones have left. */
+  async expire(): Promise<void> {
+    const { now, expireMs } = this.#options
+    let expired: string[]
+    do {
+      expired = await this.#metadata.expireUploads(now() - expireMs, now(), expireBatch)
+      for (const id of expired) this.#running.forget(id)
+    } while (expired.length === expireBatch)
+    let remains: string[]
+    do {
+      remains = await this.#metadata.listUploadRemains(expireBatch)
+      for (const id of remains) await this.#store.abort(id)
+      if (remains.length > 0) await this.#metadata.forgetUploadRemains(remains)
+    } while (remains.length === expireBatch)
+  }
+
+  /** Takes in a body, and leaves the session at its old offset or, after a failure, further on. */
+  async #receive(upload: Upload, body: UploadBody, algorithm: DigestAlgorithm): Promise<Received> {
+    requireNext(upload, body)
+    const { id, offsetBytes } = upload
+    if (body.announcedBytes === 0) {
+      return { offsetBytes, running: this.#running.take(id, offsetBytes) }
+    }
+    const running =
+      offsetBytes === 0 ? new RunningDigest(algorithm) : this.#running.take(id, offsetBytes)
+    const before = running?.copy()
+    const { receivedBytes, failure } = await this.#store.append(
+      id,
+      offsetBytes,
+      this.#watched(upload, body),
+      running,
+    )
+    if (failure === undefined) {
+      if (isComplete(body, receivedBytes)) {
+        return { offsetBytes: offsetBytes + receivedBytes, running }
+      }
+      if (before) this.#running.keep(id, before, offsetBytes)
+      throw sizeInvalid()
+    }
+    // More than the range told: none of it counts. Otherwise what has arrived may be built upon.
+    if (!(failure instanceof SpanExceeded) && receivedBytes > 0) {
+      await this.#advance(upload, offsetBytes + receivedBytes, undefined).catch(ignoreUnknown)
+    }
+    throw failure instanceof SpanExceeded ? sizeInvalid() : failure
+  }
+
+  /** Passes a body on; keeps its session from expiring, and stops it behind its range. */
+  async *#watched(upload: Upload, { source, range }: UploadBody): AsyncGenerator<Uint8Array> {
+    const { now, expireMs } = this.#options
+    const touchMs = Math.min(touchMsMax, expireMs / 4)
+    const spanBytes = range ? range.lastByte - range.firstByte + 1 : Infinity
+    let passedBytes = 0
+    let touchedAt = now()
+    for await (const piece of source) {
+      passedBytes += piece.byteLength
+      if (passedBytes > spanBytes) throw new SpanExceeded()
+      if (now() - touchedAt >= touchMs) {
+        touchedAt = now()
+        await this.#advance(upload, upload.offsetBytes, undefined)
+      }
+      yield piece
+    }
+  }
+
+  async #commitReceived(
+    upload: Upload,
+    digest: Digest,
+    { offsetBytes: sizeBytes, running }: Received,
+  ): Promise<void> {
+    const { repository, id } = upload
+    if (sizeBytes <= this.#options.inlineBytesMax) {
+      await this.#commitBytes(upload, digest, await this.#store.readUpload(id, sizeBytes))
+      return
+    }
+    // Nothing came with this request: the digest may be known from the one that brought the bytes.
+    const receivedDigest =
+      running?.current() ?? (sizeBytes === upload.offsetBytes ? upload.receivedDigest : undefined)
+    await this.#droppingWrongDigest(upload, () =>
+      this.#store.commit(id, { digest, sizeBytes, ...(receivedDigest && { receivedDigest }) }),
+    )
+    await this.#putBlob({ repository, digest, sizeBytes, uploadId: id })
+    this.#running.forget(id)
+  }
+
+  async #commitBytes(upload: Upload, digest: Digest, bytes: Buffer): Promise<void> {
+    const { repository, id, offsetBytes } = upload
+    await this.#droppingWrongDigest(upload, async () => requireDigest(bytes, digest))
+    await this.#putBlob({ repository, digest, bytes, sizeBytes: bytes.byteLength, uploadId: id })
+    this.#running.forget(id)
+    if (offsetBytes > 0) await this.#store.abort(id)
+  }
+
+  /** A session whose bytes are not what the client says is of no use to anybody. */
+  async #droppingWrongDigest(upload: Upload, check: () => Promise<void>): Promise<void> {
+    try {
+      await check()
+    } catch (error) {
+      if (error instanceof RegistryError && error.code === 'DIGEST_INVALID') {
+        await this.abort(upload.repository, upload.id).catch(ignoreUnknown)
+      }
+      throw error
+    }
+  }
+
+  async #putBlob(blob: {
+    readonly repository: RepositoryName
+    readonly digest: Digest
+    readonly sizeBytes: number
+    readonly bytes?: Buffer
+    readonly uploadId?: string
+  }): Promise<void> {
+    await this.#metadata.putBlob({
+      ...blob,
+      at: this.#options.now(),
+      leaseUntil: this.#leases.end,
+    })
+  }
+
+  async #advance(
+    upload: Upload,
+    toByte: number,
+    receivedDigest: Digest | undefined,
+  ): Promise<void> {
+    await this.#metadata.advanceUpload({
+      id: upload.id,
+      fromByte: upload.offsetBytes,
+      toByte,
+      ...(receivedDigest && { receivedDigest }),
+      at: this.#options.now(),
+    })
+  }
+
+  #isSmall({ announcedBytes }: UploadBody): boolean {
+    return announcedBytes !== undefined && announcedBytes <= this.#options.inlineBytesMax
+  }
+
+  /** Two writers would write over each other's bytes, so the second is refused at once. */
+  async #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
+    if (this.#beingWritten.has(id)) {
+      throw new RegistryError('RANGE_INVALID', 'another request is writing to this upload')
+    }
+    this.#beingWritten.add(id)
+    try {
+      return await work()
+    } finally {
+      this.#beingWritten.delete(id)
+    }
+  }
+}
+
+/** More bytes came than the request's range has room for. */
+class SpanExceeded extends Error {}
+
+function requireNext(upload: Upload, { range, announcedBytes }: UploadBody): void {
+  if (range === undefined) return
+  if (range.firstByte !== upload.offsetBytes) {
+    throw new RegistryError(
+      'RANGE_INVALID',
+      `the upload goes on at byte ${upload.offsetBytes}, not at ${range.firstByte}`,
+    )
+  }
+  if (announcedBytes !== undefined && announcedBytes !== range.lastByte - range.firstByte + 1) {
+    throw sizeInvalid()
+  }
+}
+
+function isComplete({ range, announcedBytes }: UploadBody, receivedBytes: number): boolean {
+  if (announcedBytes !== undefined && receivedBytes !== announcedBytes) return false
+  return range === undefined || receivedBytes === range.lastByte - range.firstByte + 1
+}
+
+function sizeInvalid(): RegistryError {
+  return new RegistryError(
+    'SIZE_INVALID',
+    'Content-Range and the length of the body do not say the same',
+  )
+}
+
+/** For small bodies only: the caller has looked at `announcedBytes`. */
+async function collect({ source, announcedBytes = 0 }: UploadBody): Promise<Buffer> {
+  const bytes = Buffer.alloc(announcedBytes)
+  let length = 0
+  for await (const piece of source) {
+    if (length + piece.byteLength > announcedBytes) throw sizeInvalid()
+    bytes.set(piece, length)
+    length += piece.byteLength
+  }
+  if (length !== announcedBytes) throw sizeInvalid()
+  return bytes
+}
+
+function requireDigest(bytes: Buffer, digest: Digest): void {
+  const actual = digestOf(bytes, algorithmOf(digest))
+  if (actual !== digest) {
+    throw new RegistryError('DIGEST_INVALID', 'the bytes received do not have this digest', {
+      details: [{ digest, received: actual }],
+    })
+  }
+}
+
+function isUploadUnknown(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN'
+}
+
+function ignoreUnknown(error: unknown): void {
+  if (!isUploadUnknown(error)) throw error
+}
