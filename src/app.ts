@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { AccessPolicy } from './auth/access.js'
+import type { Config } from './config.js'
+import type { DurabilityLostError } from './errors.js'
+import { healthRoutes } from './health/routes.js'
+import type { Registry, Stores } from './registry/registry.js'
+import { logRequests } from './request-log.js'
+import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
+import { v1 } from './v1/routes.js'
+import { errorHandler, notFoundHandler } from './v2/errors.js'
+import { v2 } from './v2/index.js'
+import { foldName } from './v2/names.js'
+
+export interface AppDependencies {
+  readonly config: Config
+  readonly stores: Stores
+  readonly registry: Registry
+  readonly log: FastifyBaseLogger
+  readonly now: () => number
+  /** The disk can no longer be trusted: the process must stop. */
+  readonly onDurabilityLost: (error: DurabilityLostError) => void
+}
+
+/** Registers every room, in reading order; never listens. */
+export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
+  const { config, stores, registry, log, now, onDurabilityLost } = dependencies
+  const onError = errorHandler({ onDurabilityLost })
+  const app = fastify({
+    loggerInstance: log,
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'requestId',
+    }),
+    genReqId: () => randomUUID(),
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    http: { maxHeaderSize: headerBytesMax },
+    // Our own limit on the URL's length comes first, so that it is told in our form.
+    routerOptions: { maxParamLength: headerBytesMax },
+    rewriteUrl: ({ url }) => foldName(url ?? '/'),
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => onError(error, request, reply),
+  })
+  setUpTransport(app, config.http)
+  logRequests(app)
+  app.setErrorHandler(onError)
+  app.setNotFoundHandler(notFoundHandler)
+
+  const policy: AccessPolicy = {
+    mode: config.access.mode,
+    deletesEnabled: config.deletes.enabled,
+  }
+  await app.register(healthRoutes, { stores, now })
+  await app.register(v1, { prefix: '/v1', search: registry.search, policy })
+  await app.register(v2, {
+    prefix: '/v2',
+    registry,
+    metadata: stores.metadata,
+    policy,
+    manifestBytesMax: config.manifests.bytesMax,
+  })
+  return app
+}

@@ -1,0 +1,96 @@
+import { ConfigError } from '../config.js'
+import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
+import { serve } from './serve.js'
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
+import { version } from './version.js'
+
+/** One thing that `berth` does. */
+export interface Command {
+  /** The words that call it: `config check`. */
+  readonly name: string
+  /** What stands behind its name in the help. */
+  readonly usage: string
+  readonly summary: string
+  /** Its own help, below the usage line. */
+  readonly help: string
+  /** @returns the exit code */
+  readonly run: (args: readonly string[]) => number | Promise<number>
+}
+
+export const COMMANDS: readonly Command[] = [
+  serve,
+  configCheck,
+  configShow,
+  configSchemaCommand,
+  version,
+]
+
+const WANTS_HELP: ReadonlySet<string> = new Set(['--help', '-h', 'help'])
+
+/**
+ * Runs what the arguments say.
+ *
+ * @returns the exit code: 0, 1 when it failed, 2 when it was called wrongly
+ */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args)
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`berth: ${error.message}\nTry: berth --help\n`)
+      return EXIT_USAGE
+    }
+    const problems = error instanceof ConfigError ? error.problems : [messageOf(error)]
+    for (const problem of problems) process.stderr.write(`berth: ${problem}\n`)
+    return EXIT_FAILED
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const [first] = args
+  if (first === undefined) {
+    process.stderr.write(overview(COMMANDS))
+    return EXIT_USAGE
+  }
+  if (WANTS_HELP.has(first)) {
+    process.stdout.write(overview(COMMANDS))
+    return EXIT_OK
+  }
+  if (first === '--version') return version.run([])
+  const command = COMMANDS.find(({ name }) => isCalled(name, args))
+  if (command !== undefined) {
+    const rest = args.slice(command.name.split(' ').length)
+    if (!rest.some((argument) => WANTS_HELP.has(argument))) return command.run(rest)
+    process.stdout.write(helpOf(command))
+    return EXIT_OK
+  }
+  const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `))
+  if (group.length > 0 && args.slice(1).some((argument) => WANTS_HELP.has(argument))) {
+    process.stdout.write(overview(group))
+    return EXIT_OK
+  }
+  throw new UsageError(
+    group.length > 0
+      ? `${first} needs one of: ${group.map(({ name }) => name.slice(first.length + 1)).join(', ')}`
+      : `there is no command ${first}`,
+  )
+}
+
+function isCalled(name: string, args: readonly string[]): boolean {
+  return name.split(' ').every((word, index) => word === args[index])
+}
+
+function overview(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length))
+  const lines = commands.map(({ name, summary }) => `  berth ${name.padEnd(width)}  ${summary}`)
+  return `Usage: berth COMMAND [options]\n\n${lines.join('\n')}\n\nberth COMMAND --help says more.\n`
+}
+
+function helpOf({ name, usage, summary, help }: Command): string {
+  const call = `Usage: berth ${name}${usage && ` ${usage}`}`
+  return `${[call, summary, help].filter((text) => text !== '').join('\n\n')}\n`
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,116 @@
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { CONFIG_FILE_VARIABLE, loadConfig, type Config } from '../config.js'
+import { createLog } from '../log.js'
+import { startServer, type Server } from '../server.js'
+import type { Command } from './commands.js'
+import { EXIT_FAILED, EXIT_OK, parseOptions } from './usage.js'
+
+export const serve: Command = {
+  name: 'serve',
+  usage: '[--config FILE] [--host HOST] [--port PORT] [--data DIRECTORY]',
+  summary: 'Runs the registry until it is told to stop.',
+  help: `  --config FILE     the configuration; berth config show prints all settings
+  --host HOST       the address to listen on (http.host)
+  --port PORT       the port to listen on (http.port)
+  --data DIRECTORY  where everything is kept (dataDirectory)
+
+Options beat environment variables, and those beat the file. The first SIGTERM or SIGINT lets
+requests under way end; a second one does not.`,
+  async run(args) {
+    const options = parseOptions(args, {
+      config: { type: 'string' },
+      host: { type: 'string' },
+      port: { type: 'string' },
+      data: { type: 'string' },
+    })
+    const { config: file = process.env[CONFIG_FILE_VARIABLE], ...flags } = options
+    const config = loadConfig({
+      environment: process.env,
+      flags,
+      ...(file !== undefined && { file }),
+    })
+    return runUntilStopped(config, file)
+  },
+}
+
+async function runUntilStopped(config: Config, file: string | undefined): Promise<number> {
+  const log = createLog(config.log)
+  const stopped = nextStopSignal()
+  const server = await startServer({
+    config,
+    log,
+    onDurabilityLost(error) {
+      log.fatal({ err: error }, 'the disk did not confirm a write; stopping at once')
+      process.exit(EXIT_FAILED)
+    },
+  }).catch((error: unknown) => {
+    throw explained(error, config)
+  })
+  process.stdout.write(welcome(config, file, server.address))
+  warnAboutOpenAccess(config, server)
+
+  log.info({ signal: await stopped }, 'stopping')
+  process.once('SIGINT', exitAtOnce).once('SIGTERM', exitAtOnce)
+  await server.close()
+  log.info('stopped')
+  return EXIT_OK
+}
+
+function nextStopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', resolve).once('SIGTERM', resolve)
+  })
+}
+
+/** 128 and the signal's number, as shells say it. */
+function exitAtOnce(signal: NodeJS.Signals): void {
+  process.exit(signal === 'SIGINT' ? 130 : 143)
+}
+
+function explained(error: unknown, { http: { host, port } }: Config): unknown {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'EADDRINUSE') {
+    return new Error(
+      `port ${port} of ${host} is in use; choose another with --port, or stop what uses it`,
+    )
+  }
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return new Error(`cannot listen on port ${port} of ${host} (${code})`)
+  }
+  return error
+}
+
+/** What a person wants to know first. */
+function welcome(config: Config, file: string | undefined, address: AddressInfo): string {
+  const registry = `${reachableHost(address)}:${address.port}`
+  return `Berth listens on http://${registry}
+  data    ${path.resolve(config.dataDirectory)}
+  config  ${file === undefined ? 'none (every setting has its default)' : path.resolve(file)}
+
+  docker tag alpine:latest ${registry}/alpine:latest
+  docker push ${registry}/alpine:latest
+  docker pull ${registry}/alpine:latest
+
+`
+}
+
+function warnAboutOpenAccess({ access, http }: Config, { address }: Server): void {
+  if (access.mode !== 'open' || isLoopback(address.address)) return
+  process.stdout.write(
+    `Warning: everybody who reaches ${http.host}:${address.port} may push and delete. To close it, listen on
+127.0.0.1 (http.host), or allow only pulls (access.mode: readOnly).
+
+`,
+  )
+}
+
+/** The name under which a client on this machine reaches the address; docker trusts localhost. */
+function reachableHost({ address, family }: AddressInfo): string {
+  if (isLoopback(address) || address === '0.0.0.0' || address === '::') return 'localhost'
+  return family === 'IPv6' ? `[${address}]` : address
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
+}

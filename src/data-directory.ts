@@ -1,0 +1,51 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import Database from 'better-sqlite3'
+import { errorCode } from './errors.js'
+
+/** The data directory cannot be used; the message says why, for a person. */
+export class DataDirectoryError extends Error {
+  override readonly name = 'DataDirectoryError'
+}
+
+/**
+ * Makes the data directory if it is not there, and takes it for this process alone.
+ *
+ * Node.js has no file locks, SQLite does: an exclusive transaction in a database of its own, which
+ * the kernel lets go of when the process ends, however it ends.
+ *
+ * @returns what gives it back
+ * @throws {@link DataDirectoryError} when another process has it, or it cannot be written
+ */
+export function takeDataDirectory(directory: string): () => void {
+  const pidFile = path.join(directory, 'berth.pid')
+  let lock: Database.Database | undefined
+  try {
+    mkdirSync(directory, { recursive: true })
+    lock = new Database(path.join(directory, 'berth.lock'), { timeout: 0 })
+    lock.exec('begin exclusive')
+    writeFileSync(pidFile, `${process.pid}\n`)
+  } catch (error) {
+    lock?.close()
+    throw new DataDirectoryError(explain(error, directory, pidFile), { cause: error })
+  }
+  const held = lock
+  return () => held.close()
+}
+
+function explain(error: unknown, directory: string, pidFile: string): string {
+  const code = errorCode(error)
+  if (code === 'SQLITE_BUSY') {
+    return `the data directory ${directory} is in use by another Berth${holder(pidFile)}`
+  }
+  const reason = error instanceof Error ? error.message : String(error)
+  return `the data directory ${directory} cannot be used: ${reason}`
+}
+
+function holder(pidFile: string): string {
+  try {
+    return ` (process ${readFileSync(pidFile, 'utf8').trim()})`
+  } catch {
+    return ''
+  }
+}

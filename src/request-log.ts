@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+interface Traffic {
+  readonly received: number
+  readonly sent: number
+}
+
+/** What had gone over a connection when its last request ended. */
+const trafficBefore = new WeakMap<Socket, Traffic>()
+
+/**
+ * One line a request, when its connection is done with it: also for a client that went away.
+ * Neither headers nor the query are in it, as either may hold a secret.
+ */
+export function logRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const startedAt = performance.now()
+    const { socket } = request.raw
+    reply.header('X-Request-Id', request.id)
+    reply.raw.once('close', () => {
+      const traffic = trafficSinceLast(socket)
+      const { params } = request as FastifyRequest<{ Params: { name?: string } }>
+      request.log.info(
+        {
+          method: request.method,
+          route: request.routeOptions.url ?? 'none',
+          ...(params.name !== undefined && { repository: params.name }),
+          status: reply.raw.statusCode,
+          // As they went over the connection, with their headers.
+          bytes: traffic.sent,
+          bytesReceived: traffic.received,
+          durationMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
+          identity: request.identity,
+          remoteAddress: request.ip,
+          ...(!reply.raw.writableFinished && { aborted: true }),
+        },
+        'request',
+      )
+    })
+  })
+}
+
+function trafficSinceLast(socket: Socket): Traffic {
+  const before = trafficBefore.get(socket) ?? { received: 0, sent: 0 }
+  const now = { received: socket.bytesRead, sent: socket.bytesWritten }
+  trafficBefore.set(socket, now)
+  return { received: now.received - before.received, sent: now.sent - before.sent }
+}

@@ -1,0 +1,72 @@
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { buildApp } from './app.js'
+import type { Config } from './config.js'
+import { takeDataDirectory } from './data-directory.js'
+import type { DurabilityLostError } from './errors.js'
+import { Housekeeping } from './housekeeping.js'
+import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
+import { createRegistry } from './registry/registry.js'
+import { FsBlobStore } from './storage/fs-blob-store.js'
+
+export interface ServerOptions {
+  readonly config: Config
+  readonly log: FastifyBaseLogger
+  readonly now?: () => number
+  /** The disk can no longer be trusted: whoever runs the server must end the process. */
+  readonly onDurabilityLost: (error: DurabilityLostError) => void
+}
+
+export interface Server {
+  readonly app: FastifyInstance
+  /** Where it listens; the port is a real one also when 0 was configured. */
+  readonly address: AddressInfo
+  /**
+   * Accepts nothing more, lets requests under way end for `http.shutdownSeconds`, cuts those that
+   * have not, and leaves the data in order.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the stores, migrates, builds, listens.
+ *
+ * @throws {@link DataDirectoryError}, {@link MigrationError}, and what `listen` throws
+ */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { config, log, now = Date.now, onDurabilityLost } = options
+  const directory = path.resolve(config.dataDirectory)
+  // What has to be undone, last first, when a later step fails or the server is closed.
+  const undo: (() => unknown)[] = [takeDataDirectory(directory)]
+  const rewind = async () => {
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
+  }
+  try {
+    const blobs = await FsBlobStore.open(directory)
+    const metadata = await SqliteMetadataStore.open({ file: path.join(directory, 'berth.db') })
+    undo.push(() => metadata.close())
+    if (metadata.migrationCopy !== undefined) {
+      log.info({ copy: metadata.migrationCopy }, 'the database was copied before its migration')
+    }
+    const stores = { metadata, blobs }
+    const registry = createRegistry(stores, config, log, now)
+    const app = await buildApp({ config, stores, registry, log, now, onDurabilityLost })
+    undo.push(() => closeWithin(app, config.http.shutdownSeconds))
+
+    const { host, port } = config.http
+    await app.listen({ host, port })
+    const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
+    undo.push(() => housekeeping.stop())
+    return { app, address: app.server.address() as AddressInfo, close: rewind }
+  } catch (error) {
+    await rewind()
+    throw error
+  }
+}
+
+async function closeWithin(app: FastifyInstance, seconds: number): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), seconds * 1000)
+  await app.close()
+  clearTimeout(cut)
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { RegistryError, type ErrorCode } from './errors.js'
+import { answerOf } from './v2/errors.js'
+
+/** Room for a Range header with a thousand parts, or a hundred tag parameters. */
+export const headerBytesMax = 64 * 1024
+
+export const urlLengthMax = 32 * 1024
+
+/** What a client is still sending after its refusal is read and dropped for so long. */
+const drainMs = 10_000
+
+export const API_VERSION_HEADER = 'Docker-Distribution-Api-Version'
+export const API_VERSION = 'registry/2.0'
+
+/** Limits and courtesies below the routes: what happens to connections rather than requests. */
+export function setUpTransport(
+  app: FastifyInstance,
+  limits: { readonly idleSeconds: number; readonly connectionsMax: number },
+): void {
+  const server = app.server
+  server.maxConnections = limits.connectionsMax
+  server.timeout = limits.idleSeconds * 1000
+
+  // Routes invite the body themselves, when they want it; a refusal comes instead of the 100.
+  const serve = (request: IncomingMessage, response: ServerResponse) =>
+    app.routing(request, response)
+  server.on('checkContinue', serve)
+  server.on('checkExpectation', serve)
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header(API_VERSION_HEADER, API_VERSION)
+    if (request.originalUrl.length > urlLengthMax) {
+      throw new RegistryError('URL_TOO_LONG', `a URL has at most ${urlLengthMax} characters`)
+    }
+  })
+  app.addHook('onResponse', async (request) => drain(request.raw))
+}
+
+/**
+ * A client that was refused early goes on sending, and reads the answer only afterwards; closing
+ * on it would show there as a broken pipe.
+ */
+function drain(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return
+  const cut = setTimeout(() => request.socket.destroy(), drainMs)
+  request.once('close', () => clearTimeout(cut))
+  request.once('end', () => clearTimeout(cut))
+  request.resume()
+}
+
+const CODE_OF_PARSER: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
+  ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
+}
+
+/** What never became a request: garbage, oversized headers, headers that took too long. */
+export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const code = CODE_OF_PARSER[error.code ?? ''] ?? 'REQUEST_INVALID'
+  const refusal = new RegistryError(code, 'this is not an HTTP request that the registry accepts')
+  const body = JSON.stringify(answerOf(refusal))
+  socket.end(
+    [
+      `HTTP/1.1 ${refusal.statusCode} ${code}`,
+      `${API_VERSION_HEADER}: ${API_VERSION}`,
+      'Content-Type: application/json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}

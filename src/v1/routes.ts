@@ -1,0 +1,48 @@
+import type { FastifyInstance } from 'fastify'
+import type { AccessPolicy } from '../auth/access.js'
+import { guard, requires } from '../auth/guard.js'
+import type { Search } from '../registry/search.js'
+
+interface SearchRoute {
+  Querystring: { q?: string | string[]; n?: string | string[] }
+}
+
+const usualResults = 25
+const resultsMax = 100
+
+/** The two endpoints of Docker's first registry API that `docker search` and `podman search` use. */
+export async function v1(
+  app: FastifyInstance,
+  { search, policy }: { readonly search: Search; readonly policy: AccessPolicy },
+): Promise<void> {
+  guard(app, policy)
+
+  app.get('/_ping', requires('pull'), async (_request, reply) => {
+    reply.header('X-Docker-Registry-Standalone', 'true')
+    return { standalone: true }
+  })
+
+  app.get<SearchRoute>('/search', requires('pull'), async (request) => {
+    const query = [request.query.q ?? ''].flat()[0] ?? ''
+    // docker puts its hub's namespace before a name that has none.
+    const term = query.startsWith('library/') ? query.slice('library/'.length) : query
+
+    const found = await search.find(term, resultCount(request.query.n))
+
+    const results = found.map(({ name, description }) => ({
+      name,
+      description,
+      star_count: 0,
+      is_official: false,
+      is_automated: false,
+    }))
+    return { query, num_results: results.length, results }
+  })
+}
+
+/** Neither client lets a person see an error of this: what is no number counts as not given. */
+function resultCount(parameter: string | string[] | undefined): number {
+  const wanted = Number(parameter ?? usualResults)
+  if (!Number.isInteger(wanted) || wanted < 1) return usualResults
+  return Math.min(wanted, resultsMax)
+}

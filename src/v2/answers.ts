@@ -1,0 +1,32 @@
+import type { FastifyReply } from 'fastify'
+
+/** A document as exactly this media type; text would get a charset added to it. */
+export function sendJson(
+  reply: FastifyReply,
+  document: unknown,
+  mediaType = 'application/json',
+): FastifyReply {
+  return reply.type(mediaType).send(Buffer.from(JSON.stringify(document)))
+}
+
+/** 201 and 202 without a body. docker reads a missing length as "until the connection ends". */
+export function sendEmpty(reply: FastifyReply, status: 201 | 202): FastifyReply {
+  return reply.code(status).header('Content-Length', 0).send()
+}
+
+/** Content that its digest names never changes. */
+export const FOREVER = 'private, max-age=31536000, immutable'
+
+/**
+ * Whether an `If-None-Match` says that the client has this already. Go clients send the digest
+ * with quotes, without, and as a weak tag.
+ *
+ * @see RFC 9110, section 13.1.2
+ */
+export function isKnownToClient(ifNoneMatch: string | undefined, digest: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  return ifNoneMatch.split(',').some((text) => {
+    const tag = text.trim().replace(/^W\//, '')
+    return tag === '*' || tag === digest || tag === `"${digest}"`
+  })
+}

@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify'
+import type { AccessPolicy } from '../auth/access.js'
+import { guard, requires } from '../auth/guard.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Registry } from '../registry/registry.js'
+import { sendJson } from './answers.js'
+import { blobRoutes } from './blobs.js'
+import { catalogRoutes } from './catalog.js'
+import { manifestRoutes } from './manifests.js'
+import { referrerRoutes } from './referrers.js'
+import { tagRoutes } from './tags.js'
+import { uploadRoutes } from './uploads.js'
+
+export interface V2Options {
+  readonly registry: Registry
+  readonly metadata: MetadataStore
+  readonly policy: AccessPolicy
+  readonly manifestBytesMax: number
+}
+
+/** The OCI distribution API. */
+export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
+  const { registry, metadata, policy, manifestBytesMax } = options
+
+  // Bodies belong to the routes that want them: no type, length or encoding is refused before.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  guard(app, policy)
+
+  // Spec: "Determining Support" (end-1).
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/',
+    ...requires('pull'),
+    handler: async (_request, reply) => sendJson(reply, {}),
+  })
+
+  await app.register(manifestRoutes, { manifests: registry.manifests, bytesMax: manifestBytesMax })
+  await app.register(blobRoutes, registry)
+  await app.register(uploadRoutes, registry)
+  await app.register(tagRoutes, { metadata })
+  await app.register(referrerRoutes, { metadata })
+  await app.register(catalogRoutes, { metadata })
+}

@@ -1,0 +1,122 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { requires } from '../auth/guard.js'
+import { RegistryError } from '../errors.js'
+import type { StoredManifest } from '../metadata/metadata-store.js'
+import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
+import type { Manifests } from '../registry/manifests.js'
+import { FOREVER, isKnownToClient, sendEmpty } from './answers.js'
+import { readBody } from './bodies.js'
+
+interface ManifestRoute {
+  Params: { name: string; reference: string }
+  Querystring: { tag?: string | string[] }
+}
+
+/** The specification asks for ten at least; a hundred of the longest fit a URL. */
+const tagParametersMax = 100
+
+export interface ManifestRoutesOptions {
+  readonly manifests: Manifests
+  readonly bytesMax: number
+}
+
+/** Spec: "Pulling manifests" (end-3), "Pushing Manifests" (end-7), deleting them (end-9). */
+export async function manifestRoutes(
+  app: FastifyInstance,
+  { manifests, bytesMax }: ManifestRoutesOptions,
+): Promise<void> {
+  app.head<ManifestRoute>(
+    '/:name/manifests/:reference',
+    requires('pull'),
+    async (request, reply) => {
+      const name = parseRepositoryName(request.params.name)
+      const reference = parseReference(request.params.reference)
+
+      const manifest = await manifests.confirm(name, reference)
+
+      if (isAnsweredByHeaders(request, reply, manifest)) return reply
+      return reply.header('Content-Length', manifest.bytes.byteLength).send()
+    },
+  )
+
+  app.get<ManifestRoute>(
+    '/:name/manifests/:reference',
+    requires('pull'),
+    async (request, reply) => {
+      const name = parseRepositoryName(request.params.name)
+      const reference = parseReference(request.params.reference)
+
+      const manifest = await manifests.get(name, reference)
+
+      if (isAnsweredByHeaders(request, reply, manifest)) return reply
+      return reply.send(manifest.bytes)
+    },
+  )
+
+  app.put<ManifestRoute>(
+    '/:name/manifests/:reference',
+    requires('push'),
+    async (request, reply) => {
+      const name = parseRepositoryName(request.params.name)
+      const reference = parseReference(request.params.reference)
+      // With a tag in the path the parameter has no meaning.
+      const tags = reference.digest === undefined ? [] : parseTags(request.query.tag)
+      const bytes = await readBody(request, reply, bytesMax)
+
+      const { digest, manifest } = await manifests.put(name, reference, {
+        bytes,
+        contentType: request.headers['content-type'],
+        tags,
+        identity: request.identity,
+      })
+
+      reply.header('Location', `/v2/${name}/manifests/${digest}`)
+      reply.header('Docker-Content-Digest', digest)
+      if (manifest.subject) reply.header('OCI-Subject', manifest.subject.digest)
+      if (tags.length > 0) reply.header('OCI-Tag', tags.join(', '))
+      return sendEmpty(reply, 201)
+    },
+  )
+
+  app.delete<ManifestRoute>(
+    '/:name/manifests/:reference',
+    requires('delete'),
+    async (request, reply) => {
+      const name = parseRepositoryName(request.params.name)
+      const reference = parseReference(request.params.reference)
+
+      await manifests.delete(name, reference, request.identity)
+
+      return sendEmpty(reply, 202)
+    },
+  )
+}
+
+/**
+ * Sets what GET and HEAD say of a manifest, and answers 304 when the client has it. What is stored
+ * is what is served: `Accept` chooses nothing.
+ */
+function isAnsweredByHeaders(
+  request: FastifyRequest<ManifestRoute>,
+  reply: FastifyReply,
+  { digest, mediaType }: StoredManifest,
+): boolean {
+  const isTag = !request.params.reference.includes(':')
+  reply.header('Docker-Content-Digest', digest)
+  reply.header('ETag', `"${digest}"`)
+  reply.header('Cache-Control', isTag ? 'no-cache' : FOREVER)
+  if (isKnownToClient(request.headers['if-none-match'], digest)) {
+    reply.code(304).send()
+    return true
+  }
+  reply.type(mediaType)
+  return false
+}
+
+function parseTags(parameter: string | string[] | undefined): Tag[] {
+  const texts = parameter === undefined ? [] : [parameter].flat()
+  if (texts.length > tagParametersMax) {
+    throw new RegistryError('TOO_MANY_TAGS', `a request sets at most ${tagParametersMax} tags`)
+  }
+  return [...new Set(texts.map(parseTag))]
+}
