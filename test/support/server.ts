@@ -1,0 +1,63 @@
+import { pino } from 'pino'
+import { onTestFinished } from 'vitest'
+import type { FastifyInstance } from 'fastify'
+import { loadConfig, type Config } from '../../src/config.js'
+import type { DurabilityLostError } from '../../src/errors.js'
+import { startServer, type Server } from '../../src/server.js'
+import { temporaryDirectory } from './directories.js'
+
+type Overrides = { readonly [Group in keyof Config]?: Partial<Config[Group]> }
+
+export interface StartOptions {
+  /** Settings that differ from their defaults, by group. */
+  readonly config?: Omit<Overrides, 'dataDirectory'>
+  /** Where the data is; a folder of the test's own when absent. */
+  readonly dataDirectory?: string
+  readonly now?: () => number
+  readonly onDurabilityLost?: (error: DurabilityLostError) => void
+}
+
+export interface TestServer {
+  readonly app: FastifyInstance
+  readonly server: Server
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string
+  readonly port: number
+  readonly dataDirectory: string
+}
+
+/** A whole registry on a free port; closed when the test is over. */
+export async function startTestServer(options: StartOptions = {}): Promise<TestServer> {
+  const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
+  const config = testConfig(dataDirectory, options.config)
+  const server = await startServer({
+    config,
+    log: pino({ level: 'silent' }),
+    ...(options.now && { now: options.now }),
+    onDurabilityLost:
+      options.onDurabilityLost ??
+      ((error) => {
+        throw error
+      }),
+  })
+  onTestFinished(() => server.close())
+  const { port } = server.address
+  return { app: server.app, server, url: `http://127.0.0.1:${port}`, port, dataDirectory }
+}
+
+/** The default configuration on a free port, with some groups changed. */
+export function testConfig(dataDirectory: string, overrides: StartOptions['config'] = {}): Config {
+  const defaults = loadConfig({ environment: {} })
+  const entries = Object.entries(defaults).map(([key, group]: [string, unknown]) => [
+    key,
+    typeof group === 'object'
+      ? { ...group, ...(overrides as Record<string, object | undefined>)[key] }
+      : group,
+  ])
+  const config = Object.fromEntries(entries) as Config
+  return {
+    ...config,
+    dataDirectory,
+    http: { ...config.http, port: 0, shutdownSeconds: 0, ...overrides.http },
+  }
+}

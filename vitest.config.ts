@@ -1,0 +1,45 @@
+import { defineConfig } from 'vitest/config'
+
+/**
+ * Tests import the sources, and get what was built from them: that is what ships, and the writer
+ * thread can be started from JavaScript only. `npm test` builds before it starts vitest.
+ */
+const builtSources = {
+  find: /^(?:\.\.\/)+src\/(.*)$/,
+  replacement: `${import.meta.dirname}/dist/$1`,
+}
+
+const shared = {
+  resolve: { alias: [builtSources] },
+  // Loaded by Node.js itself, as in production.
+  server: { deps: { external: [/\/dist\//] } },
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve: shared.resolve,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**'],
+          server: shared.server,
+          testTimeout: 20_000,
+        },
+      },
+      {
+        resolve: shared.resolve,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          server: shared.server,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          // The clients and their daemons share one machine.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
