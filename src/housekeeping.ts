@@ -20,9 +20,9 @@ export class Housekeeping {
   constructor(registry: Registry, options: HousekeepingOptions) {
     this.#registry = registry
     this.#options = options
-    this.#underWay = this.#round()
+    this.#underWay = this.round()
     this.#timer = setInterval(() => {
-      this.#underWay = this.#underWay.then(() => this.#round())
+      this.#underWay = this.#underWay.then(() => this.round())
     }, intervalMs)
     this.#timer.unref()
   }
@@ -33,7 +33,8 @@ export class Housekeeping {
     await this.#underWay
   }
 
-  async #round(): Promise<void> {
+  /** What one round does; throws for nothing but defects. */
+  async round(): Promise<void> {
     try {
       await this.#registry.uploads.expire()
     } catch (error) {

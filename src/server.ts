@@ -22,6 +22,7 @@ export interface Server {
   readonly app: FastifyInstance
   /** Where it listens; the port is a real one also when 0 was configured. */
   readonly address: AddressInfo
+  readonly housekeeping: Housekeeping
   /**
    * Accepts nothing more, lets requests under way end for `http.shutdownSeconds`, cuts those that
    * have not, and leaves the data in order.
@@ -58,7 +59,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await app.listen({ host, port })
     const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
     undo.push(() => housekeeping.stop())
-    return { app, address: app.server.address() as AddressInfo, close: rewind }
+    return { app, address: app.server.address() as AddressInfo, housekeeping, close: rewind }
   } catch (error) {
     await rewind()
     throw error

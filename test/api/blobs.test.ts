@@ -1,0 +1,401 @@
+import { rm, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { hexOf, type Digest } from '../../src/oci/digest.js'
+import {
+  ABSENT,
+  bytesOf,
+  codesOf,
+  prepareImage,
+  pushBlob,
+  pushImage,
+  putManifest,
+  sha256,
+  sha512,
+} from '../support/images.js'
+import { startTestServer } from '../support/server.js'
+
+const big = bytesOf(100_000)
+
+/** Where a blob that is not inline lies. */
+function fileOf(dataDirectory: string, digest: Digest): string {
+  const hex = hexOf(digest)
+  return path.join(dataDirectory, 'blobs', 'sha256', hex.slice(0, 2), hex)
+}
+
+describe.each([
+  ['inline', bytesOf(1000)],
+  ['in a file', big],
+])('a blob that is kept %s', (_where, bytes) => {
+  const digest = sha256(bytes)
+  const url = `/v2/team/app/blobs/${digest}`
+
+  it('comes back byte by byte, with the headers clients need', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject(url)
+
+    expect(response.statusCode).toBe(200)
+    expect(response.rawPayload.equals(bytes)).toBe(true)
+    expect(response.headers).toMatchObject({
+      'content-type': 'application/octet-stream',
+      'content-length': String(bytes.length),
+      'docker-content-digest': digest,
+      'accept-ranges': 'bytes',
+      etag: `"${digest}"`,
+      'cache-control': 'private, max-age=31536000, immutable',
+      'docker-distribution-api-version': 'registry/2.0',
+    })
+    expect(response.headers['content-encoding']).toBeUndefined()
+  })
+
+  it('answers HEAD with the headers of GET and no body', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({ method: 'HEAD', url })
+
+    expect(response.statusCode).toBe(200)
+    expect(response.body).toBe('')
+    expect(response.headers).toMatchObject({
+      'content-type': 'application/octet-stream',
+      'content-length': String(bytes.length),
+      'docker-content-digest': digest,
+      'accept-ranges': 'bytes',
+    })
+  })
+
+  it.each([
+    ['bytes=0-9', 0, 9],
+    ['bytes=10-', 10, bytes.length - 1],
+    ['bytes=0-', 0, bytes.length - 1],
+    ['bytes=-5', bytes.length - 5, bytes.length - 1],
+    [`bytes=5-${bytes.length + 100}`, 5, bytes.length - 1],
+    [`bytes=-${bytes.length * 2}`, 0, bytes.length - 1],
+    ['Bytes = 3-3', 3, 3],
+  ])('gives the part that %s asks for', async (range, first, last) => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({ url, headers: { range } })
+
+    expect(response.statusCode).toBe(206)
+    expect(response.headers['content-range']).toBe(`bytes ${first}-${last}/${bytes.length}`)
+    expect(response.headers['content-length']).toBe(String(last - first + 1))
+    expect(response.rawPayload.equals(bytes.subarray(first, last + 1))).toBe(true)
+  })
+
+  it.each([
+    'bytes=500-0',
+    `bytes=${bytes.length}-`,
+    'bytes=99999999-',
+    'bytes=-0',
+    'bytes=a-b',
+    'bytes=-',
+    'bytes=',
+    'bytes=1-2-3',
+    'bytes=0x1-2',
+    'bytes=1e3-',
+    'bytes=99999999999999999999-',
+  ])('refuses %s with 416, the size, and the length of the error itself', async (range) => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({ url, headers: { range } })
+
+    expect(response.statusCode).toBe(416)
+    expect(codesOf(response)).toEqual(['RANGE_INVALID'])
+    expect(response.headers['content-range']).toBe(`bytes */${bytes.length}`)
+    expect(response.headers['content-length']).toBe(String(response.rawPayload.length))
+  })
+
+  it('answers several ranges with all of them', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({ url, headers: { range: 'bytes=0-9, 20-29,-10' } })
+
+    expect(response.statusCode).toBe(206)
+    expect(response.headers['content-length']).toBe(String(response.rawPayload.length))
+    const boundary = /^multipart\/byteranges; boundary=(.+)$/.exec(
+      String(response.headers['content-type']),
+    )?.[1]
+    const part = (first: number, last: number) =>
+      `\r\n--${boundary}\r\nContent-Type: application/octet-stream\r\n` +
+      `Content-Range: bytes ${first}-${last}/${bytes.length}\r\n\r\n` +
+      bytes.subarray(first, last + 1).toString('latin1')
+    expect(response.rawPayload.toString('latin1')).toBe(
+      part(0, 9) +
+        part(20, 29) +
+        part(bytes.length - 10, bytes.length - 1) +
+        `\r\n--${boundary}--\r\n`,
+    )
+  })
+
+  it.each([
+    ['another unit', 'lines=1-2'],
+    ['parts that overlap to more than the whole', 'bytes=0-,0-'],
+    ['more parts than a client has a reason to ask for', `bytes=${'0-0,'.repeat(1024)}1-1`],
+  ])('answers %s with the whole blob', async (_case, range) => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({ url, headers: { range } })
+
+    expect(response.statusCode).toBe(200)
+    expect(response.rawPayload.equals(bytes)).toBe(true)
+  })
+
+  it.each([`"${digest}"`, digest, `W/"${digest}"`, '*', `"other", "${digest}"`])(
+    'answers 304 to If-None-Match: %s',
+    async (ifNoneMatch) => {
+      const { app } = await startTestServer()
+      await pushBlob(app, 'team/app', bytes)
+
+      for (const method of ['GET', 'HEAD'] as const) {
+        const response = await app.inject({
+          method,
+          url,
+          headers: { 'if-none-match': ifNoneMatch, range: 'bytes=0-1' },
+        })
+
+        expect(response.statusCode).toBe(304)
+        expect(response.body).toBe('')
+        expect(response.headers.etag).toBe(`"${digest}"`)
+      }
+    },
+  )
+
+  it('answers 200 to an If-None-Match of something else', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({ url, headers: { 'if-none-match': `"${ABSENT}"` } })
+
+    expect(response.statusCode).toBe(200)
+  })
+
+  it.each([
+    [`"${digest}"`, 206],
+    [`W/"${digest}"`, 200],
+    [`"${ABSENT}"`, 200],
+    ['Wed, 21 Oct 2015 07:28:00 GMT', 200],
+  ])('takes If-Range: %s as a condition for the range', async (ifRange, status) => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', bytes)
+
+    const response = await app.inject({
+      url,
+      headers: { range: 'bytes=0-9', 'if-range': ifRange },
+    })
+
+    expect(response.statusCode).toBe(status)
+  })
+})
+
+describe('reading a blob', () => {
+  it('is 404 in a repository that does not have it, also when another has', async () => {
+    const { app } = await startTestServer()
+    const digest = await pushBlob(app, 'team/app', 'bytes')
+    await pushBlob(app, 'team/other', 'other bytes')
+
+    const elsewhere = await app.inject(`/v2/team/other/blobs/${digest}`)
+    const nowhere = await app.inject(`/v2/team/none/blobs/${digest}`)
+    const absent = await app.inject(`/v2/team/app/blobs/${ABSENT}`)
+
+    expect(elsewhere.statusCode).toBe(404)
+    expect(codesOf(elsewhere)).toEqual(['BLOB_UNKNOWN'])
+    expect(nowhere.statusCode).toBe(404)
+    expect(codesOf(nowhere)).toEqual(['NAME_UNKNOWN'])
+    expect(absent.statusCode).toBe(404)
+  })
+
+  it('is 400 for a malformed digest, and 404 for an algorithm nobody here can compute', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', 'bytes')
+
+    for (const digest of ['sha256:abc', `sha256:${'A'.repeat(64)}`, 'nonsense', 'sha256:', ':x']) {
+      const response = await app.inject(`/v2/team/app/blobs/${digest}`)
+      expect(response.statusCode).toBe(400)
+      expect(codesOf(response)).toEqual(['DIGEST_INVALID'])
+    }
+    const foreign = await app.inject(`/v2/team/app/blobs/blake3:${'0'.repeat(64)}`)
+    expect(foreign.statusCode).toBe(404)
+  })
+
+  it('does not serve manifests as blobs, nor blobs as manifests', async () => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, 'team/app', 'v1')
+
+    expect((await app.inject(`/v2/team/app/blobs/${digest}`)).statusCode).toBe(404)
+    expect((await app.inject(`/v2/team/app/manifests/${sha256('layer')}`)).statusCode).toBe(404)
+  })
+
+  it('knows a blob by its sha512 digest where it was pushed so', async () => {
+    const { app } = await startTestServer()
+    const digest = sha512(big)
+    await pushBlob(app, 'team/app', big, digest)
+
+    const response = await app.inject(`/v2/team/app/blobs/${digest}`)
+
+    expect(response.statusCode).toBe(200)
+    expect(response.headers['docker-content-digest']).toBe(digest)
+    expect(response.rawPayload.equals(big)).toBe(true)
+    expect((await app.inject(`/v2/team/app/blobs/${sha256(big)}`)).statusCode).toBe(404)
+  })
+
+  it('takes a digest that is percent-encoded in the path', async () => {
+    const { app } = await startTestServer()
+    const digest = await pushBlob(app, 'team/app', 'bytes')
+
+    const response = await app.inject(`/v2/team/app/blobs/${encodeURIComponent(digest)}`)
+
+    expect(response.statusCode).toBe(200)
+  })
+
+  it('serves the empty blob, and has no range of it', async () => {
+    const { app } = await startTestServer()
+    const digest = await pushBlob(app, 'team/app', '')
+    const url = `/v2/team/app/blobs/${digest}`
+
+    const whole = await app.inject(url)
+    const part = await app.inject({ url, headers: { range: 'bytes=0-' } })
+
+    expect(whole.statusCode).toBe(200)
+    expect(whole.headers['content-length']).toBe('0')
+    expect(part.statusCode).toBe(416)
+    expect(part.headers['content-range']).toBe('bytes */0')
+  })
+})
+
+describe('a blob file that is damaged', () => {
+  it.each([
+    ['missing', (file: string) => rm(file)],
+    ['too short', (file: string) => truncate(file, 10)],
+    ['empty', (file: string) => truncate(file, 0)],
+    ['too long', (file: string) => writeFile(file, Buffer.concat([big, big]))],
+  ])(
+    'when %s is never answered with 200, counts as absent, and heals with the next push',
+    async (_how, damage) => {
+      const { app, dataDirectory } = await startTestServer()
+      const digest = await pushBlob(app, 'team/app', big)
+      const url = `/v2/team/app/blobs/${digest}`
+      await damage(fileOf(dataDirectory, digest))
+
+      const read = await app.inject(url)
+      const head = await app.inject({ method: 'HEAD', url })
+      await pushBlob(app, 'team/app', big)
+      const healed = await app.inject(url)
+
+      expect(read.statusCode).toBe(404)
+      expect(codesOf(read)).toEqual(['BLOB_UNKNOWN'])
+      expect(read.body).not.toContain(dataDirectory)
+      expect(head.statusCode).toBe(404)
+      expect(healed.statusCode).toBe(200)
+      expect(healed.rawPayload.equals(big)).toBe(true)
+    },
+  )
+})
+
+describe('DELETE of a blob', () => {
+  it('takes it from this repository alone', async () => {
+    const { app } = await startTestServer()
+    const digest = await pushBlob(app, 'team/app', 'bytes')
+    await pushBlob(app, 'team/other', 'bytes')
+
+    const response = await app.inject({ method: 'DELETE', url: `/v2/team/app/blobs/${digest}` })
+
+    expect(response.statusCode).toBe(202)
+    expect(response.headers['content-length']).toBe('0')
+    expect((await app.inject(`/v2/team/app/blobs/${digest}`)).statusCode).toBe(404)
+    expect((await app.inject(`/v2/team/other/blobs/${digest}`)).statusCode).toBe(200)
+  })
+
+  it('can be followed by the same push again', async () => {
+    const { app } = await startTestServer()
+    for (let round = 0; round < 3; round++) {
+      const digest = await pushBlob(app, 'team/app', '{}')
+      const url = `/v2/team/app/blobs/${digest}`
+      expect((await app.inject({ method: 'DELETE', url })).statusCode).toBe(202)
+      expect((await app.inject(url)).statusCode).toBe(404)
+    }
+  })
+
+  it('is 404 for what is not there', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'team/app', 'bytes')
+
+    const blob = await app.inject({ method: 'DELETE', url: `/v2/team/app/blobs/${ABSENT}` })
+    const name = await app.inject({ method: 'DELETE', url: `/v2/team/none/blobs/${ABSENT}` })
+
+    expect([blob.statusCode, ...codesOf(blob)]).toEqual([404, 'BLOB_UNKNOWN'])
+    expect([name.statusCode, ...codesOf(name)]).toEqual([404, 'NAME_UNKNOWN'])
+  })
+
+  it('is refused with 405 while a manifest needs the blob, and possible after it', async () => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, 'team/app', 'v1')
+    const url = `/v2/team/app/blobs/${sha256('layer')}`
+
+    const refused = await app.inject({ method: 'DELETE', url })
+    await app.inject({ method: 'DELETE', url: `/v2/team/app/manifests/${digest}` })
+    const done = await app.inject({ method: 'DELETE', url })
+
+    expect([refused.statusCode, ...codesOf(refused)]).toEqual([405, 'UNSUPPORTED'])
+    expect(refused.body).toContain(digest)
+    expect(done.statusCode).toBe(202)
+  })
+
+  it('is possible although a manifest needs the blob when the configuration says so', async () => {
+    const { app } = await startTestServer({ config: { deletes: { referencedBlobs: 'allow' } } })
+    await pushImage(app, 'team/app', 'v1')
+
+    const response = await app.inject({
+      method: 'DELETE',
+      url: `/v2/team/app/blobs/${sha256('layer')}`,
+    })
+
+    expect(response.statusCode).toBe(202)
+  })
+
+  it('leaves a mounted blob where it was mounted', async () => {
+    const { app } = await startTestServer()
+    const digest = await pushBlob(app, 'team/app', 'bytes')
+    await app.inject({
+      method: 'POST',
+      url: `/v2/team/copy/blobs/uploads/?mount=${digest}&from=team/app`,
+    })
+
+    await app.inject({ method: 'DELETE', url: `/v2/team/app/blobs/${digest}` })
+
+    expect((await app.inject(`/v2/team/copy/blobs/${digest}`)).body).toBe('bytes')
+  })
+})
+
+describe('a push against a delete of the same blob', () => {
+  it('leaves either a manifest whose blobs are there, or none', async () => {
+    const { app } = await startTestServer()
+    for (let round = 0; round < 20; round++) {
+      const manifest = await prepareImage(app, 'team/app')
+      const layer = `/v2/team/app/blobs/${sha256('layer')}`
+
+      const [put, removal] = await Promise.all([
+        putManifest(app, 'team/app', 'v1', manifest),
+        app.inject({ method: 'DELETE', url: layer }),
+      ])
+
+      const pulled = await app.inject(`/v2/team/app/manifests/v1`)
+      if (put.statusCode === 201) {
+        expect(removal.statusCode).toBe(405)
+        expect(pulled.statusCode).toBe(200)
+        expect((await app.inject(layer)).statusCode).toBe(200)
+      } else {
+        expect(removal.statusCode).toBe(202)
+        expect(codesOf(put)).toEqual(['MANIFEST_BLOB_UNKNOWN'])
+        expect(pulled.statusCode).toBe(404)
+      }
+      await app.inject({ method: 'DELETE', url: `/v2/team/app/manifests/${sha256(manifest)}` })
+    }
+  })
+})
