@@ -5,7 +5,7 @@ import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
 import { healthRoutes } from './health/routes.js'
 import type { Registry, Stores } from './registry/registry.js'
-import { logRequests } from './request-log.js'
+import { logRequests, logWhenDone } from './request-log.js'
 import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
 import { errorHandler, notFoundHandler } from './v2/errors.js'
@@ -40,7 +40,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     routerOptions: { maxParamLength: headerBytesMax },
     rewriteUrl: ({ url }) => foldName(url ?? '/'),
     clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (error, request, reply) => onError(error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      logWhenDone(request, reply)
+      onError(error, request, reply)
+    },
   })
   setUpTransport(app, config.http)
   logRequests(app)

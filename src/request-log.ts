@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 interface Traffic {
   readonly received: number
@@ -14,30 +14,33 @@ const trafficBefore = new WeakMap<Socket, Traffic>()
  * Neither headers nor the query are in it, as either may hold a secret.
  */
 export function logRequests(app: FastifyInstance): void {
-  app.addHook('onRequest', async (request, reply) => {
-    const startedAt = performance.now()
-    const { socket } = request.raw
-    reply.header('X-Request-Id', request.id)
-    reply.raw.once('close', () => {
-      const traffic = trafficSinceLast(socket)
-      const { params } = request as FastifyRequest<{ Params: { name?: string } }>
-      request.log.info(
-        {
-          method: request.method,
-          route: request.routeOptions.url ?? 'none',
-          ...(params.name !== undefined && { repository: params.name }),
-          status: reply.raw.statusCode,
-          // As they went over the connection, with their headers.
-          bytes: traffic.sent,
-          bytesReceived: traffic.received,
-          durationMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
-          identity: request.identity,
-          remoteAddress: request.ip,
-          ...(!reply.raw.writableFinished && { aborted: true }),
-        },
-        'request',
-      )
-    })
+  app.addHook('onRequest', async (request, reply) => logWhenDone(request, reply))
+}
+
+/** For a request that no hook sees, because its URL could not be read. */
+export function logWhenDone(request: FastifyRequest, reply: FastifyReply): void {
+  const startedAt = performance.now()
+  const { socket } = request.raw
+  reply.header('X-Request-Id', request.id)
+  reply.raw.once('close', () => {
+    const traffic = trafficSinceLast(socket)
+    const { params } = request as FastifyRequest<{ Params: { name?: string } }>
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? 'none',
+        ...(params?.name !== undefined && { repository: params.name }),
+        status: reply.raw.statusCode,
+        // As they went over the connection, with their headers.
+        bytes: traffic.sent,
+        bytesReceived: traffic.received,
+        durationMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
+        identity: request.identity,
+        remoteAddress: request.ip,
+        ...(!reply.raw.writableFinished && { aborted: true }),
+      },
+      'request',
+    )
   })
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { RegistryError, type ErrorCode } from './errors.js'
+import { API_VERSION, API_VERSION_HEADER } from './v2/answers.js'
 import { answerOf } from './v2/errors.js'
 
 /** Room for a Range header with a thousand parts, or a hundred tag parameters. */
@@ -11,9 +12,6 @@ export const urlLengthMax = 32 * 1024
 
 /** What a client is still sending after its refusal is read and dropped for so long. */
 const drainMs = 10_000
-
-export const API_VERSION_HEADER = 'Docker-Distribution-Api-Version'
-export const API_VERSION = 'registry/2.0'
 
 /** Limits and courtesies below the routes: what happens to connections rather than requests. */
 export function setUpTransport(
@@ -45,9 +43,9 @@ export function setUpTransport(
  */
 function drain(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return
-  const cut = setTimeout(() => request.socket.destroy(), drainMs)
-  request.once('close', () => clearTimeout(cut))
-  request.once('end', () => clearTimeout(cut))
+  const cut = setTimeout(() => request.destroy(), drainMs)
+  cut.unref()
+  request.once('close', () => clearTimeout(cut)).once('end', () => clearTimeout(cut))
   request.resume()
 }
 

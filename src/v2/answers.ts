@@ -1,5 +1,9 @@
 import type { FastifyReply } from 'fastify'
 
+/** On every answer: very old docker engines tell by it that this is no V1 registry. */
+export const API_VERSION_HEADER = 'Docker-Distribution-Api-Version'
+export const API_VERSION = 'registry/2.0'
+
 /** A document as exactly this media type; text would get a charset added to it. */
 export function sendJson(
   reply: FastifyReply,

@@ -22,7 +22,7 @@ export async function blobRoutes(
   app: FastifyInstance,
   { blobs }: { readonly blobs: Blobs },
 ): Promise<void> {
-  app.head<BlobRoute>('/:name/blobs/:digest', requires('pull'), async (request, reply) => {
+  app.head<BlobRoute>('/:name/blobs/:digest(.+)', requires('pull'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
     const digest = parseDigest(request.params.digest)
 
@@ -33,7 +33,7 @@ export async function blobRoutes(
     return reply.type(OCTETS).header('Content-Length', blob.sizeBytes).send()
   })
 
-  app.get<BlobRoute>('/:name/blobs/:digest', requires('pull'), async (request, reply) => {
+  app.get<BlobRoute>('/:name/blobs/:digest(.+)', requires('pull'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
     const digest = parseDigest(request.params.digest)
 
@@ -50,7 +50,7 @@ export async function blobRoutes(
     return sendRanges(reply, blobs, blob, ranges)
   })
 
-  app.delete<BlobRoute>('/:name/blobs/:digest', requires('delete'), async (request, reply) => {
+  app.delete<BlobRoute>('/:name/blobs/:digest(.+)', requires('delete'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
     const digest = parseDigest(request.params.digest)
 

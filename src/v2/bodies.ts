@@ -59,6 +59,21 @@ export function uploadBodyOf(request: FastifyRequest, reply: FastifyReply): Uplo
   }
 }
 
+/**
+ * Hides the type of a body from the framework, which would refuse one that it cannot parse; most
+ * routes do not care, and the one that does has {@link contentTypeOf}.
+ */
+export function hideContentType(request: FastifyRequest): void {
+  delete request.raw.headers['content-type']
+}
+
+export function contentTypeOf({ raw }: FastifyRequest): string | undefined {
+  const index = raw.rawHeaders.findIndex(
+    (text, at) => at % 2 === 0 && text.toLowerCase() === 'content-type',
+  )
+  return index === -1 ? undefined : raw.rawHeaders[index + 1]
+}
+
 /** Undefined for a body in chunks, whose end shows only when it is there. */
 function announcedBytes({ headers }: FastifyRequest): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined

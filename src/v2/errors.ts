@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { DurabilityLostError, RegistryError, type ErrorCode } from '../errors.js'
-import { sendJson } from './answers.js'
+import { API_VERSION, API_VERSION_HEADER, sendJson } from './answers.js'
 import { methodsAt } from './names.js'
 
 /** What the framework's own refusals are in our table, by their status. */
@@ -71,6 +71,8 @@ export function errorHandler({ onDurabilityLost }: ErrorHandlerOptions) {
     for (const name of ['content-length', 'etag', 'cache-control', 'accept-ranges']) {
       reply.removeHeader(name)
     }
+    // Also where no hook has run, because the URL could not even be read.
+    reply.header(API_VERSION_HEADER, API_VERSION)
     void sendJson(reply.code(refusal.statusCode), answerOf(refusal))
   }
 }

@@ -5,7 +5,7 @@ import type { StoredManifest } from '../metadata/metadata-store.js'
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
 import { FOREVER, isKnownToClient, sendEmpty } from './answers.js'
-import { readBody } from './bodies.js'
+import { contentTypeOf, readBody } from './bodies.js'
 
 interface ManifestRoute {
   Params: { name: string; reference: string }
@@ -26,7 +26,7 @@ export async function manifestRoutes(
   { manifests, bytesMax }: ManifestRoutesOptions,
 ): Promise<void> {
   app.head<ManifestRoute>(
-    '/:name/manifests/:reference',
+    '/:name/manifests/:reference(.+)',
     requires('pull'),
     async (request, reply) => {
       const name = parseRepositoryName(request.params.name)
@@ -40,7 +40,7 @@ export async function manifestRoutes(
   )
 
   app.get<ManifestRoute>(
-    '/:name/manifests/:reference',
+    '/:name/manifests/:reference(.+)',
     requires('pull'),
     async (request, reply) => {
       const name = parseRepositoryName(request.params.name)
@@ -54,7 +54,7 @@ export async function manifestRoutes(
   )
 
   app.put<ManifestRoute>(
-    '/:name/manifests/:reference',
+    '/:name/manifests/:reference(.+)',
     requires('push'),
     async (request, reply) => {
       const name = parseRepositoryName(request.params.name)
@@ -65,7 +65,7 @@ export async function manifestRoutes(
 
       const { digest, manifest } = await manifests.put(name, reference, {
         bytes,
-        contentType: request.headers['content-type'],
+        contentType: contentTypeOf(request),
         tags,
         identity: request.identity,
       })
@@ -79,7 +79,7 @@ export async function manifestRoutes(
   )
 
   app.delete<ManifestRoute>(
-    '/:name/manifests/:reference',
+    '/:name/manifests/:reference(.+)',
     requires('delete'),
     async (request, reply) => {
       const name = parseRepositoryName(request.params.name)

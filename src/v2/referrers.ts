@@ -25,7 +25,7 @@ export async function referrerRoutes(
 ): Promise<void> {
   app.route<ReferrersRoute>({
     method: ['GET', 'HEAD'],
-    url: '/:name/referrers/:digest',
+    url: '/:name/referrers/:digest(.+)',
     ...requires('pull'),
     handler: async (request, reply) => {
       const repository = parseRepositoryName(request.params.name)

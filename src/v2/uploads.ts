@@ -23,6 +23,9 @@ interface SessionRoute {
   Querystring: { digest?: string | string[] }
 }
 
+/** Without the expression an empty id would be one, and hide that only POST is possible there. */
+const SESSION_PATH = '/:name/blobs/uploads/:id(.+)'
+
 /** Spec: "Pushing blobs" (end-4, 5, 6, 13, 14), "Mounting a blob" (end-11). */
 export async function uploadRoutes(
   app: FastifyInstance,
@@ -49,7 +52,7 @@ export async function uploadRoutes(
 
   app.route<SessionRoute>({
     method: ['GET', 'HEAD'],
-    url: '/:name/blobs/uploads/:id',
+    url: SESSION_PATH,
     ...requires('push'),
     handler: async (request, reply) => {
       const name = parseRepositoryName(request.params.name)
@@ -61,7 +64,7 @@ export async function uploadRoutes(
     },
   })
 
-  app.patch<SessionRoute>('/:name/blobs/uploads/:id', requires('push'), async (request, reply) => {
+  app.patch<SessionRoute>(SESSION_PATH, requires('push'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
     const { id } = request.params
     const body = uploadBodyOf(request, reply)
@@ -72,7 +75,7 @@ export async function uploadRoutes(
     return sendEmpty(reply, 202)
   })
 
-  app.put<SessionRoute>('/:name/blobs/uploads/:id', requires('push'), async (request, reply) => {
+  app.put<SessionRoute>(SESSION_PATH, requires('push'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
     const { id } = request.params
     const digest = parseSingleDigest(request.query.digest)
@@ -83,7 +86,7 @@ export async function uploadRoutes(
     return sendCreated(reply, name, digest)
   })
 
-  app.delete<SessionRoute>('/:name/blobs/uploads/:id', requires('push'), async (request, reply) => {
+  app.delete<SessionRoute>(SESSION_PATH, requires('push'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
 
     await uploads.abort(name, request.params.id)

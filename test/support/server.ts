@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import type { FastifyInstance } from 'fastify'
@@ -43,6 +45,13 @@ export async function startTestServer(options: StartOptions = {}): Promise<TestS
   onTestFinished(() => server.close())
   const { port } = server.address
   return { app: server.app, server, url: `http://127.0.0.1:${port}`, port, dataDirectory }
+}
+
+/** The sizes of what uploads have left on disk so far. */
+export async function uploadFileSizes({ dataDirectory }: TestServer): Promise<number[]> {
+  const folder = path.join(dataDirectory, 'uploads')
+  const names = await readdir(folder)
+  return Promise.all(names.map(async (name) => (await stat(path.join(folder, name))).size))
 }
 
 /** The default configuration on a free port, with some groups changed. */

@@ -1,0 +1,195 @@
+import type { FastifyInstance } from 'fastify'
+import { describe, expect, it } from 'vitest'
+import { codesOf, pushBlob, pushImage, putManifest } from '../support/images.js'
+import { startTestServer } from '../support/server.js'
+
+const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+/** Names that only a comparison of bytes puts in one order: prefixes, cases, every separator. */
+const TAGS = [
+  'a',
+  'A',
+  'a.',
+  'a-',
+  'a_',
+  'a0',
+  'aa',
+  'a.b',
+  'B',
+  'b',
+  '_',
+  '0',
+  '10',
+  '9',
+  'Z',
+  'z-9',
+]
+const REPOSITORIES = [
+  'a',
+  'a/a',
+  'a-a',
+  'a.a',
+  'a_a',
+  'a__a',
+  'a0',
+  'aa',
+  'a/b',
+  'a--a',
+  '0',
+  'z',
+  'b/a/c',
+]
+
+async function tag(app: FastifyInstance, name: string, tags: readonly string[]): Promise<void> {
+  const { manifest } = await pushImage(app, name, tags[0])
+  for (const other of tags.slice(1)) await putManifest(app, name, other, manifest)
+}
+
+/** Follows the links of a list, and gives all its entries and how many pages they were on. */
+async function walk(app: FastifyInstance, start: string, member: 'tags' | 'repositories') {
+  const entries: string[] = []
+  let pages = 0
+  let next: string | undefined = start
+  while (next !== undefined) {
+    const response = await app.inject(next)
+    expect(response.statusCode).toBe(200)
+    entries.push(...response.json<Record<string, string[]>>()[member]!)
+    pages++
+    const link = response.headers.link as string | undefined
+    next = link === undefined ? undefined : /^<(\/[^>]*)>; rel="next"$/.exec(link)?.[1]
+    if (link !== undefined) expect(next).toBeDefined()
+  }
+  return { entries, pages }
+}
+
+describe('the tag list', () => {
+  it('is in byte order, and exactly JSON', async () => {
+    const { app } = await startTestServer()
+    await tag(app, 'team/app', TAGS)
+
+    const response = await app.inject('/v2/team/app/tags/list')
+
+    expect(response.headers['content-type']).toBe('application/json')
+    expect(response.json()).toEqual({ name: 'team/app', tags: [...TAGS].sort(byBytes) })
+    expect(response.headers.link).toBeUndefined()
+  })
+
+  it.each([1, 2, 3, TAGS.length - 1, TAGS.length, TAGS.length + 1])(
+    'has every tag once in pages of %i, and no link on the last',
+    async (n) => {
+      const { app } = await startTestServer()
+      await tag(app, 'team/app', TAGS)
+
+      const { entries, pages } = await walk(app, `/v2/team/app/tags/list?n=${n}&ns=x`, 'tags')
+
+      expect(entries).toEqual([...TAGS].sort(byBytes))
+      expect(pages).toBe(Math.ceil(TAGS.length / n))
+    },
+  )
+
+  it('begins behind last, which need not exist, also without n', async () => {
+    const { app } = await startTestServer()
+    await tag(app, 'team/app', ['a', 'b', 'c'])
+
+    const after = async (last: string) =>
+      (await app.inject(`/v2/team/app/tags/list?last=${last}`)).json<{ tags: string[] }>().tags
+
+    expect(await after('a')).toEqual(['b', 'c'])
+    expect(await after('aa')).toEqual(['b', 'c'])
+    expect(await after('c')).toEqual([])
+    expect(await after('%00')).toEqual(['a', 'b', 'c'])
+    expect(await after('')).toEqual(['a', 'b', 'c'])
+  })
+
+  it('is empty without a link for n=0', async () => {
+    const { app } = await startTestServer()
+    await tag(app, 'team/app', ['a', 'b'])
+
+    const response = await app.inject('/v2/team/app/tags/list?n=0')
+
+    expect(response.json()).toEqual({ name: 'team/app', tags: [] })
+    expect(response.headers.link).toBeUndefined()
+  })
+
+  it('keeps other parameters in its link, and encodes what needs it', async () => {
+    const { app } = await startTestServer()
+    await tag(app, 'team/app', ['a', 'b'])
+
+    const response = await app.inject('/v2/team/app/tags/list?n=1&ns=docker.io%2Fx')
+
+    expect(response.headers.link).toBe(
+      '</v2/team/app/tags/list?n=1&ns=docker.io%2Fx&last=a>; rel="next"',
+    )
+  })
+
+  it.each(['-1', 'x', '', '1.5', '0x10', '1e3', '%20', '1&n=2', '1&last=a&last=b'])(
+    'refuses n=%s',
+    async (n) => {
+      const { app } = await startTestServer()
+      await tag(app, 'team/app', ['a'])
+
+      for (const url of ['/v2/team/app/tags/list', '/v2/_catalog']) {
+        const response = await app.inject(`${url}?n=${n}`)
+        expect([response.statusCode, ...codesOf(response)]).toEqual([
+          400,
+          'PAGINATION_NUMBER_INVALID',
+        ])
+      }
+    },
+  )
+
+  it.each(['1000000', '99999999999999999999999'])('takes n=%s for the most it gives', async (n) => {
+    const { app } = await startTestServer()
+    await tag(app, 'team/app', ['a'])
+
+    expect((await app.inject(`/v2/team/app/tags/list?n=${n}`)).statusCode).toBe(200)
+    expect((await app.inject(`/v2/_catalog?n=${n}`)).statusCode).toBe(200)
+  })
+
+  it('is 404 for a repository that does not exist, and empty for one without tags', async () => {
+    const { app } = await startTestServer()
+    await pushBlob(app, 'only/blobs', 'x')
+    await pushImage(app, 'only/digests')
+
+    const none = await app.inject('/v2/team/none/tags/list')
+
+    expect([none.statusCode, ...codesOf(none)]).toEqual([404, 'NAME_UNKNOWN'])
+    for (const name of ['only/blobs', 'only/digests']) {
+      expect((await app.inject(`/v2/${name}/tags/list`)).json()).toEqual({ name, tags: [] })
+    }
+  })
+})
+
+describe('the catalog', () => {
+  it('is empty at first', async () => {
+    const { app } = await startTestServer()
+
+    const response = await app.inject('/v2/_catalog')
+
+    expect(response.headers['content-type']).toBe('application/json')
+    expect(response.body).toBe('{"repositories":[]}')
+  })
+
+  it.each([1, 2, 5, REPOSITORIES.length, 1000])(
+    'has every repository once in pages of %i, in byte order',
+    async (n) => {
+      const { app } = await startTestServer()
+      for (const name of REPOSITORIES) await pushBlob(app, name, 'x')
+
+      const { entries, pages } = await walk(app, `/v2/_catalog?n=${n}`, 'repositories')
+
+      expect(entries).toEqual([...REPOSITORIES].sort(byBytes))
+      expect(pages).toBe(Math.ceil(REPOSITORIES.length / n))
+    },
+  )
+
+  it('gives a hundred when nobody says how many', async () => {
+    const { app } = await startTestServer()
+    for (let index = 0; index < 101; index++) await pushBlob(app, `r${index}`, 'x')
+
+    const response = await app.inject('/v2/_catalog')
+
+    expect(response.json<{ repositories: string[] }>().repositories).toHaveLength(100)
+    expect(response.headers.link).toContain('n=100')
+  })
+})
