@@ -66,8 +66,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
+/** How often connections are looked at whose last request has ended meanwhile. */
+const closeIdleMs = 50
+
 async function closeWithin(app: FastifyInstance, seconds: number): Promise<void> {
   const cut = setTimeout(() => app.server.closeAllConnections(), seconds * 1000)
+  // Node closes the idle ones once; those that were busy then would be kept for their client.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), closeIdleMs)
   await app.close()
   clearTimeout(cut)
+  clearInterval(sweep)
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { DurabilityLostError } from '../errors.js'
 import type { Stores } from '../registry/registry.js'
 
 /** However often somebody asks, the stores are tried no more than once in this time. */
@@ -56,6 +57,7 @@ class Readiness {
     const failed: StoreName[] = []
     for (const [store, check] of checks) {
       await check.catch((error: unknown) => {
+        if (error instanceof DurabilityLostError) throw error
         report(error, store)
         failed.push(store)
       })

@@ -18,6 +18,22 @@ export function sendEmpty(reply: FastifyReply, status: 201 | 202): FastifyReply 
   return reply.code(status).header('Content-Length', 0).send()
 }
 
+/** Clients read 4096 bytes of warnings; this leaves room for what has to be escaped. */
+const warningLengthMax = 2000
+
+/**
+ * Tells a person something that is no error; containerd, skopeo and podman print it.
+ *
+ * @see distribution-spec, "Warnings"
+ */
+export function warn(reply: FastifyReply, text: string): void {
+  const quoted = text
+    .slice(0, warningLengthMax)
+    .replace(/[^ -~]/g, '?')
+    .replace(/["\\]/g, '\\$&')
+  reply.header('Warning', `299 - "${quoted}"`)
+}
+
 /** Content that its digest names never changes. */
 export const FOREVER = 'private, max-age=31536000, immutable'
 

@@ -48,6 +48,9 @@ export function answerOf(refusal: RegistryError): ErrorAnswer {
   }
 }
 
+/** Open uploads, the only thing there can be too many of, end by themselves or expire. */
+const retryAfterSeconds = 60
+
 export interface ErrorHandlerOptions {
   /** Told that the disk can no longer be trusted; no answer is sent. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
@@ -67,6 +70,7 @@ export function errorHandler({ onDurabilityLost }: ErrorHandlerOptions) {
     if (request.headers.expect !== undefined && !request.raw.readableDidRead) {
       reply.header('Connection', 'close')
     }
+    if (refusal.statusCode === 429) reply.header('Retry-After', retryAfterSeconds)
     // What the route has said of a body that it then did not send.
     for (const name of ['content-length', 'etag', 'cache-control', 'accept-ranges']) {
       reply.removeHeader(name)

@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.js'
 import type { StoredManifest } from '../metadata/metadata-store.js'
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
-import { FOREVER, isKnownToClient, sendEmpty } from './answers.js'
+import { FOREVER, isKnownToClient, sendEmpty, warn } from './answers.js'
 import { contentTypeOf, readBody } from './bodies.js'
 
 interface ManifestRoute {
@@ -74,6 +74,12 @@ export async function manifestRoutes(
       reply.header('Docker-Content-Digest', digest)
       if (manifest.subject) reply.header('OCI-Subject', manifest.subject.digest)
       if (tags.length > 0) reply.header('OCI-Tag', tags.join(', '))
+      if (manifest.kind === 'artifact') {
+        warn(
+          reply,
+          `${manifest.mediaType} was dropped from the specification; push an image manifest with an artifactType instead`,
+        )
+      }
       return sendEmpty(reply, 201)
     },
   )

@@ -78,6 +78,17 @@ describe('PUT of a manifest', () => {
     expect(got.body).toBe(manifest)
   })
 
+  it('of a type that the specification has dropped is answered with a warning', async () => {
+    const { app } = await startTestServer()
+    const mediaType = 'application/vnd.oci.artifact.manifest.v1+json'
+    const manifest = JSON.stringify({ mediaType, blobs: [] })
+
+    const put = await putManifest(app, name, 'v1', manifest, { contentType: mediaType })
+
+    expect(put.statusCode).toBe(201)
+    expect(put.headers.warning).toMatch(/^299 - "[^"]+"$/)
+  })
+
   it('knows the type by mediaType when there is no Content-Type', async () => {
     const { app } = await startTestServer()
     const manifest = await prepareImage(app, name)

@@ -140,6 +140,7 @@ describe('POST of an upload', () => {
     const afterCancel = await app.inject({ method: 'POST', url: `/v2/${name}/blobs/uploads/` })
 
     expect([refused.statusCode, ...codesOf(refused)]).toEqual([429, 'TOOMANYREQUESTS'])
+    expect(refused.headers['retry-after']).toBe('60')
     expect(afterCancel.statusCode).toBe(202)
   })
 })
