@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Database from 'better-sqlite3'
+import { syncPath } from './durable-files.js'
 import { errorCode } from './errors.js'
 
 /** The data directory cannot be used; the message says why, for a person. */
@@ -21,7 +22,7 @@ export function takeDataDirectory(directory: string): () => void {
   const pidFile = path.join(directory, 'berth.pid')
   let lock: Database.Database | undefined
   try {
-    mkdirSync(directory, { recursive: true })
+    makeDurably(directory)
     lock = new Database(path.join(directory, 'berth.lock'), { timeout: 0 })
     lock.exec('begin exclusive')
     writeFileSync(pidFile, `${process.pid}\n`)
@@ -31,6 +32,15 @@ export function takeDataDirectory(directory: string): () => void {
   }
   const held = lock
   return () => held.close()
+}
+
+/** Its name has to survive a power cut too, and those of the folders made on the way to it. */
+function makeDurably(directory: string): void {
+  const firstMade = mkdirSync(directory, { recursive: true })
+  if (firstMade === undefined) return
+  for (let made = directory; made.length >= firstMade.length; made = path.dirname(made)) {
+    syncPath(path.dirname(made))
+  }
 }
 
 function explain(error: unknown, directory: string, pidFile: string): string {

@@ -166,17 +166,20 @@ export class Uploads {
     try {
       await this.commit(repository, id, digest, body)
     } catch (error) {
-      // Nobody was told of this session, so nobody can go on with it.
-      await this.abort(repository, id).catch(ignoreUnknown)
+      // Nobody was told of this session, so nobody can go on with it. Where the database has no
+      // room to end it either, it expires; the room that its bytes took is free at once.
+      await this.abort(repository, id).catch(ignoreRefusal)
       throw error
     }
   }
 
   /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
   async abort(repository: RepositoryName, id: string): Promise<void> {
+    await this.get(repository, id)
+    // First the bytes: on a full disk that makes the room to write down that they are gone.
+    await this.#store.abort(id)
     await this.#metadata.abortUpload(repository, id, this.#options.now())
     this.#running.forget(id)
-    await this.#store.abort(id)
   }
 
   /** Ends sessions that nobody has gone on with, and removes what ended ones have left. */
@@ -381,6 +384,10 @@ function requireDigest(bytes: Buffer, digest: Digest): void {
 
 function isUploadUnknown(error: unknown): boolean {
   return error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN'
+}
+
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof RegistryError)) throw error
 }
 
 function ignoreUnknown(error: unknown): void {

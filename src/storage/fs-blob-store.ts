@@ -2,13 +2,8 @@ import { constants } from 'node:fs'
 import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
-import {
-  DurabilityLostError,
-  errorCode,
-  isDiskFull,
-  RegistryError,
-  storageFull,
-} from '../errors.js'
+import { sync, syncFolder } from '../durable-files.js'
+import { errorCode, isDiskFull, RegistryError, storageFull } from '../errors.js'
 import { algorithmOf, hexOf, RunningDigest, type Digest } from '../oci/digest.js'
 import { BatchWriter } from './batch-writer.js'
 import {
@@ -140,8 +135,11 @@ export class FsBlobStore implements BlobStore {
 
   async checkReady(): Promise<void> {
     const probe = path.join(this.#root, 'uploads', 'readiness-probe')
-    await writeFile(probe, 'x')
-    await rm(probe, { force: true })
+    try {
+      await writeFile(probe, 'x')
+    } finally {
+      await rm(probe, { force: true })
+    }
   }
 
   async #openUpload(uploadId: string, mayBeMissing = false): Promise<FileHandle> {
@@ -206,25 +204,6 @@ async function digestOfFile(
     at += bytesRead
   }
   return running.current()
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY)
-  try {
-    // The rename is durable only once the directory that holds it is.
-    await sync(handle)
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Whatever a failed sync says, nobody knows any more what the disk holds: it is never retried. */
-async function sync(file: FileHandle): Promise<void> {
-  try {
-    await file.datasync()
-  } catch (error) {
-    throw new DurabilityLostError('a file or folder could not be synced to disk', { cause: error })
-  }
 }
 
 function bytesLost(cause?: unknown): RegistryError {

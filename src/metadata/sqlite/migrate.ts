@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { syncPath } from '../../durable-files.js'
 import type { Connection } from './connection.js'
 
 /** `NNNN_what_changes.sql` */
@@ -101,13 +102,4 @@ function copyDatabase(connection: Connection, appliedCount: number): string {
   syncPath(copy)
   syncPath(path.dirname(copy))
   return copy
-}
-
-function syncPath(file: string): void {
-  const descriptor = openSync(file, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }
