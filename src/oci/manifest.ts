@@ -76,13 +76,14 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   if (kind !== 'artifact' && document['schemaVersion'] !== 2) {
     throw invalid('schemaVersion must be 2')
   }
+  const references = referencesOf(document, kind)
   const subject = optional(document, 'subject', parseDescriptor)
   const artifactType = artifactTypeOf(document, kind)
   const annotations = optional(document, 'annotations', parseAnnotations)
   return {
     kind,
     mediaType,
-    references: referencesOf(document, kind),
+    references,
     ...(subject && { subject }),
     ...(artifactType && { artifactType }),
     ...(annotations && { annotations }),
@@ -104,11 +105,11 @@ function parseDocument(bytes: Uint8Array): JsonObject {
 }
 
 function mediaTypeOf(document: JsonObject, contentType: string | undefined): string {
-  const declared = optional(document, 'mediaType', parseText)
+  // Media types have no case; ours are written in lower case.
+  const declared = optional(document, 'mediaType', parseText)?.toLowerCase()
   const sent = withoutParameters(contentType ?? '')
   if (sent !== '') {
-    // Equal by meaning: media types have no case.
-    if (declared !== undefined && declared.toLowerCase() !== sent) {
+    if (declared !== undefined && declared !== sent) {
       throw invalid(
         `Content-Type is ${quoted(sent)} but the manifest's mediaType is ${quoted(declared)}`,
       )

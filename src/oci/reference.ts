@@ -12,6 +12,7 @@ export type Reference =
   { readonly tag: Tag; readonly digest?: never } | { readonly digest: Digest; readonly tag?: never }
 
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
+const NOT_IN_TAGS = /[^a-zA-Z0-9._-]/g
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 
 /** Clients cap `host/name` at 255 characters; distribution caps the name alone. */
@@ -83,5 +84,6 @@ export function parseReference(text: string): Reference {
  */
 export function fallbackTagOf(subject: Digest): Tag {
   const [algorithm = '', encoded = ''] = subject.split(':')
-  return `${algorithm.slice(0, 32)}-${encoded.slice(0, 64)}` as Tag
+  const tag = `${algorithm.slice(0, 32)}-${encoded.slice(0, 64)}`
+  return tag.replace(NOT_IN_TAGS, '-') as Tag
 }
