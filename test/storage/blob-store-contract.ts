@@ -1,0 +1,516 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { describe, expect, it } from 'vitest'
+import { RunningDigest, type Digest } from '../../src/oci/digest.js'
+import type { BlobStore, ByteRange } from '../../src/storage/blob-store.js'
+import { bytesOf, sha256, sha512 } from '../support/images.js'
+
+const MEBIBYTE = 1024 * 1024
+
+/** What every BlobStore promises. Each backend's test file calls this once. */
+export function blobStoreContract(backend: string, open: () => Promise<BlobStore>): void {
+  describe(`BlobStore on ${backend}`, () => {
+    describe('append', () => {
+      it('counts what it received', async () => {
+        const store = await open()
+
+        const appended = await store.append('upload-1', 0, piecesOf('hello'))
+
+        expect(appended).toEqual({ receivedBytes: 5 })
+        expect(await text(store, 'upload-1', 5)).toBe('hello')
+      })
+
+      it('goes on where it is told to', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        const second = await store.append('upload-1', 5, piecesOf(', ', 'world'))
+
+        expect(second).toEqual({ receivedBytes: 7 })
+        expect(await text(store, 'upload-1', 12)).toBe('hello, world')
+      })
+
+      it('writes over bytes that were taken back', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+        await store.append('upload-1', 5, piecesOf(' and what nobody counted'))
+
+        await store.append('upload-1', 5, piecesOf(' there'))
+
+        expect(await text(store, 'upload-1', 11)).toBe('hello there')
+        await store.commit('upload-1', blobOf('hello there'))
+        expect(await readAll(store, sha256('hello there'), 11)).toEqual(Buffer.from('hello there'))
+      })
+
+      it('receives nothing from a source that has nothing', async () => {
+        const store = await open()
+
+        const appended = await store.append('upload-1', 0, piecesOf())
+
+        expect(appended).toEqual({ receivedBytes: 0 })
+      })
+
+      it('is not confused by pieces without bytes', async () => {
+        const store = await open()
+        const pieces = Array.from({ length: 3_000 }, (_, index) => (index % 1_000 ? '' : 'abc'))
+
+        const appended = await store.append('upload-1', 0, piecesOf(...pieces, '', 'd', ''))
+
+        expect(appended).toEqual({ receivedBytes: 10 })
+        expect(await text(store, 'upload-1', 10)).toBe('abcabcabcd')
+      })
+
+      it.each([
+        ['thousands of tiny ones', () => Array.from({ length: 5_000 }, (_, n) => (n % 7) + 1)],
+        ['ones that are larger than a mebibyte', () => [MEBIBYTE + 1, 3 * MEBIBYTE + 17, 1]],
+        ['ones of a mebibyte', () => [MEBIBYTE, MEBIBYTE, MEBIBYTE]],
+        [
+          'odd sizes in any order',
+          () => Array.from({ length: 300 }, (_, n) => 1 + ((n * 7_919) % 40_000)),
+        ],
+        ['a large one behind many tiny ones', () => [...Array<number>(700).fill(3), 2 * MEBIBYTE]],
+      ])('keeps the order of its pieces, and feeds the digest with it: %s', async (_, sizesOf) => {
+        const store = await open()
+        const sizes = sizesOf()
+        const bytes = bytesOf(sizes.reduce((sum, size) => sum + size, 0))
+        const running = new RunningDigest('sha512')
+
+        const appended = await store.append('upload-1', 0, cut(bytes, sizes), running)
+
+        expect(appended).toEqual({ receivedBytes: bytes.length })
+        expect(running.current()).toBe(sha512(bytes))
+        await store.commit('upload-1', { digest: sha256(bytes), sizeBytes: bytes.length })
+        const stored = await readAll(store, sha256(bytes), bytes.length)
+        expect(stored.equals(bytes)).toBe(true)
+      })
+
+      it('continues a digest over several calls', async () => {
+        const store = await open()
+        const running = new RunningDigest('sha256')
+
+        await store.append('upload-1', 0, piecesOf('one'), running)
+        await store.append('upload-1', 3, piecesOf('two', 'three'), running)
+
+        expect(running.current()).toBe(sha256('onetwothree'))
+      })
+
+      it('keeps and counts what came before a source failed', async () => {
+        const store = await open()
+        const bytes = bytesOf(3 * MEBIBYTE + 5)
+        const failure = new Error('the client went away')
+
+        const appended = await store.append('upload-1', 0, failingAfter(cut(bytes, [7]), failure))
+        const rest = bytes.subarray(appended.receivedBytes)
+        await store.append('upload-1', appended.receivedBytes, piecesOf(rest))
+
+        expect(appended).toEqual({ receivedBytes: bytes.length, failure })
+        await store.commit('upload-1', { digest: sha256(bytes), sizeBytes: bytes.length })
+        expect((await readAll(store, sha256(bytes), bytes.length)).equals(bytes)).toBe(true)
+      })
+
+      it('counts nothing when the source fails before its first byte', async () => {
+        const store = await open()
+        const failure = new Error('the client went away')
+
+        const appended = await store.append('upload-1', 0, failingAfter(piecesOf(), failure))
+
+        expect(appended).toEqual({ receivedBytes: 0, failure })
+      })
+
+      it('serves many uploads at once without mixing them', async () => {
+        const store = await open()
+        const uploads = Array.from({ length: 20 }, (_, n) => ({
+          id: randomUUID(),
+          bytes: bytesOf(200_000 + n, `upload ${n}`),
+        }))
+
+        await Promise.all(
+          uploads.map(({ id, bytes }) =>
+            store.append(id, 0, cut(bytes, [1_000 + (bytes.length % 77)])),
+          ),
+        )
+        await Promise.all(
+          uploads.map(({ id, bytes }) =>
+            store.commit(id, { digest: sha256(bytes), sizeBytes: bytes.length }),
+          ),
+        )
+
+        for (const { bytes } of uploads) {
+          const stored = await readAll(store, sha256(bytes), bytes.length)
+          expect(stored.equals(bytes)).toBe(true)
+        }
+      })
+    })
+
+    describe('readUpload', () => {
+      it('gives the first bytes of an upload, and no others', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello, world'))
+
+        expect(await text(store, 'upload-1', 5)).toBe('hello')
+        expect(await text(store, 'upload-1', 0)).toBe('')
+      })
+
+      it('refuses to give more than there is', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        await expect(store.readUpload('upload-1', 6)).rejects.toMatchObject({
+          code: 'BLOB_UPLOAD_INVALID',
+        })
+        await expect(store.readUpload('upload-2', 1)).rejects.toMatchObject({
+          code: 'BLOB_UPLOAD_INVALID',
+        })
+      })
+
+      it('gives nothing of an upload that never received anything', async () => {
+        const store = await open()
+
+        const bytes = await store.readUpload('upload-1', 0)
+
+        expect(bytes).toHaveLength(0)
+      })
+    })
+
+    describe('commit', () => {
+      it.each([
+        ['sha256', sha256('hello')],
+        ['sha512', sha512('hello')],
+      ])('makes an upload a blob under its %s digest', async (_, digest) => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        await store.commit('upload-1', { digest, sizeBytes: 5 })
+
+        expect(await readAll(store, digest, 5)).toEqual(Buffer.from('hello'))
+        await expect(store.readUpload('upload-1', 5)).rejects.toMatchObject({
+          code: 'BLOB_UPLOAD_INVALID',
+        })
+      })
+
+      it('takes the digest that was made while the bytes came in', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        await store.commit('upload-1', { ...blobOf('hello'), receivedDigest: sha256('hello') })
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+
+      it('hashes again where that digest has another algorithm', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+        const wrong = store.commit('upload-1', {
+          digest: sha512('goodbye'),
+          sizeBytes: 5,
+          receivedDigest: sha256('hello'),
+        })
+        await expect(wrong).rejects.toMatchObject({ code: 'DIGEST_INVALID' })
+
+        await store.commit('upload-1', {
+          digest: sha512('hello'),
+          sizeBytes: 5,
+          receivedDigest: sha256('hello'),
+        })
+
+        expect(await readAll(store, sha512('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+
+      it.each([
+        ['which it finds by reading', {}],
+        ['which it knows from receiving', { receivedDigest: sha256('hello') }],
+      ])('refuses bytes of another digest, %s, and keeps the upload', async (_, known) => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        const commit = store.commit('upload-1', {
+          digest: sha256('goodbye'),
+          sizeBytes: 5,
+          ...known,
+        })
+
+        await expect(commit).rejects.toMatchObject({
+          code: 'DIGEST_INVALID',
+          details: [{ digest: sha256('goodbye'), received: sha256('hello') }],
+        })
+        await expectDamaged(store, sha256('goodbye'), 5)
+        expect(await text(store, 'upload-1', 5)).toBe('hello')
+      })
+
+      it('refuses a digest that it cannot compute', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+        const digest = `blake3:${'0'.repeat(64)}` as Digest
+
+        const commit = store.commit('upload-1', { digest, sizeBytes: 5 })
+
+        await expect(commit).rejects.toMatchObject({ code: 'DIGEST_INVALID' })
+      })
+
+      it('refuses fewer bytes than it is told of', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        const commit = store.commit('upload-1', { digest: sha256('hello'), sizeBytes: 6 })
+
+        await expect(commit).rejects.toMatchObject({ code: 'BLOB_UPLOAD_INVALID' })
+        expect(await text(store, 'upload-1', 5)).toBe('hello')
+        await expectDamaged(store, sha256('hello'), 5)
+      })
+
+      it('refuses an upload that received nothing', async () => {
+        const store = await open()
+
+        const commit = store.commit('upload-1', blobOf('hello'))
+
+        await expect(commit).rejects.toMatchObject({ code: 'BLOB_UPLOAD_INVALID' })
+      })
+
+      it('cuts bytes that nobody counted', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello', ' and more'))
+
+        await store.commit('upload-1', blobOf('hello'))
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+
+      it('makes the empty blob, received or not', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf())
+
+        await store.commit('upload-1', blobOf(''))
+        await store.commit('upload-2', blobOf(''))
+
+        expect(await readAll(store, sha256(''), 0)).toHaveLength(0)
+      })
+
+      it('takes the place of the same blob', async () => {
+        const store = await open()
+        await put(store, 'hello')
+
+        await put(store, 'hello')
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+
+      it('may happen to one digest fifty times at once', async () => {
+        const store = await open()
+        const bytes = bytesOf(100_000)
+        const ids = Array.from({ length: 50 }, () => randomUUID())
+        await Promise.all(ids.map((id) => store.append(id, 0, piecesOf(bytes))))
+
+        const blob = { digest: sha256(bytes), sizeBytes: bytes.length }
+        const commits = await Promise.allSettled(ids.map((id) => store.commit(id, blob)))
+
+        expect(commits.filter(({ status }) => status === 'rejected')).toEqual([])
+        expect((await readAll(store, sha256(bytes), bytes.length)).equals(bytes)).toBe(true)
+      })
+
+      it('does not disturb who is reading the blob that it replaces', async () => {
+        const store = await open()
+        const bytes = bytesOf(2 * MEBIBYTE)
+        await put(store, bytes)
+        const stream = await store.read(sha256(bytes), bytes.length)
+        const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+        const pieces = [await iterator.next()]
+
+        await put(store, bytes)
+        for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+          pieces.push(next)
+        }
+
+        const read = Buffer.concat(pieces.map(({ value }) => value as Buffer))
+        expect(read.equals(bytes)).toBe(true)
+      })
+    })
+
+    describe('abort', () => {
+      it('removes what an upload has received', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        await store.abort('upload-1')
+
+        await expect(store.readUpload('upload-1', 5)).rejects.toMatchObject({
+          code: 'BLOB_UPLOAD_INVALID',
+        })
+      })
+
+      it('may be repeated, and may come before anything was received', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        await store.abort('upload-1')
+        await store.abort('upload-1')
+        await store.abort('upload-2')
+
+        const appended = await store.append('upload-1', 0, piecesOf('again'))
+        expect(appended).toEqual({ receivedBytes: 5 })
+        expect(await text(store, 'upload-1', 5)).toBe('again')
+      })
+
+      it('leaves a blob that the upload has become', async () => {
+        const store = await open()
+        await put(store, 'hello', 'upload-1')
+
+        await store.abort('upload-1')
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+    })
+
+    describe('read', () => {
+      it('gives every range of a small blob byte for byte', async () => {
+        const store = await open()
+        const bytes = bytesOf(12)
+        await put(store, bytes)
+
+        for (let firstByte = 0; firstByte < bytes.length; firstByte++) {
+          for (let lastByte = firstByte; lastByte < bytes.length; lastByte++) {
+            const part = await readAll(store, sha256(bytes), 12, { firstByte, lastByte })
+            expect(part).toEqual(bytes.subarray(firstByte, lastByte + 1))
+          }
+        }
+      })
+
+      it.each([
+        ['the first byte', 0, 0],
+        ['the last byte', 3 * MEBIBYTE + 4, 3 * MEBIBYTE + 4],
+        ['all of it', 0, 3 * MEBIBYTE + 4],
+        ['all but both ends', 1, 3 * MEBIBYTE + 3],
+        ['a part across many pieces', 256 * 1024 - 1, 2 * MEBIBYTE + 1],
+        ['exactly one piece', 256 * 1024, 512 * 1024 - 1],
+      ])('gives %s of a large blob', async (_, firstByte, lastByte) => {
+        const store = await open()
+        const bytes = bytesOf(3 * MEBIBYTE + 5)
+        await put(store, bytes)
+
+        const part = await readAll(store, sha256(bytes), bytes.length, { firstByte, lastByte })
+
+        expect(part.equals(bytes.subarray(firstByte, lastByte + 1))).toBe(true)
+      })
+
+      it('gives a hundred readers of one blob the whole of it', async () => {
+        const store = await open()
+        const bytes = bytesOf(700_000)
+        await put(store, bytes)
+
+        const copies = await Promise.all(
+          Array.from({ length: 100 }, () => readAll(store, sha256(bytes), bytes.length)),
+        )
+
+        expect(copies.every((copy) => copy.equals(bytes))).toBe(true)
+      })
+
+      it('promises nothing of a blob that is not there', async () => {
+        const store = await open()
+
+        await expectDamaged(store, sha256('hello'), 5)
+      })
+
+      it.each([4, 6, 0])(
+        'promises nothing of a blob that has 5 bytes instead of %i',
+        async (size) => {
+          const store = await open()
+          await put(store, 'hello')
+
+          await expectDamaged(store, sha256('hello'), size)
+        },
+      )
+
+      it('tells blobs of the same digits and another algorithm apart', async () => {
+        const store = await open()
+        await put(store, 'hello')
+
+        await expectDamaged(store, sha512('hello'), 5)
+      })
+
+      it('can be given up at any time', async () => {
+        const store = await open()
+        const bytes = bytesOf(2 * MEBIBYTE)
+        await put(store, bytes)
+
+        const unread = await store.read(sha256(bytes), bytes.length)
+        await closed(unread.destroy())
+        const begun = await store.read(sha256(bytes), bytes.length)
+        await begun[Symbol.asyncIterator]().next()
+        await closed(begun.destroy())
+
+        expect((await readAll(store, sha256(bytes), bytes.length)).equals(bytes)).toBe(true)
+      })
+    })
+
+    it('is ready', async () => {
+      const store = await open()
+
+      await expect(store.checkReady()).resolves.toBeUndefined()
+    })
+  })
+}
+
+export async function put(
+  store: BlobStore,
+  content: Buffer | string,
+  uploadId: string = randomUUID(),
+): Promise<Digest> {
+  const blob = blobOf(content)
+  await store.append(uploadId, 0, piecesOf(content))
+  await store.commit(uploadId, blob)
+  return blob.digest
+}
+
+export function blobOf(content: Buffer | string): { digest: Digest; sizeBytes: number } {
+  return { digest: sha256(content), sizeBytes: Buffer.byteLength(content) }
+}
+
+export async function readAll(
+  store: BlobStore,
+  digest: Digest,
+  sizeBytes: number,
+  range?: ByteRange,
+): Promise<Buffer> {
+  return buffer(await store.read(digest, sizeBytes, range))
+}
+
+export function piecesOf(...pieces: readonly (Uint8Array | string)[]): AsyncIterable<Uint8Array> {
+  return Readable.from(
+    pieces.map((piece) => Buffer.from(piece)),
+    { objectMode: true },
+  )
+}
+
+export async function expectDamaged(
+  store: BlobStore,
+  digest: Digest,
+  sizeBytes: number,
+): Promise<void> {
+  await expect(store.read(digest, sizeBytes)).rejects.toMatchObject({ name: 'BlobDamagedError' })
+}
+
+export async function closed(stream: Readable): Promise<void> {
+  if (stream.closed) return
+  await new Promise((resolve) => stream.once('close', resolve))
+}
+
+/** Bytes in pieces of these sizes, the last size again for what is left. */
+async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (let at = 0, index = 0; at < bytes.length; index++) {
+    const size = sizes[Math.min(index, sizes.length - 1)] ?? 1
+    yield bytes.subarray(at, at + size)
+    at += size
+  }
+}
+
+async function* failingAfter(
+  pieces: AsyncIterable<Uint8Array>,
+  failure: Error,
+): AsyncGenerator<Uint8Array> {
+  yield* pieces
+  throw failure
+}
+
+async function text(store: BlobStore, uploadId: string, sizeBytes: number): Promise<string> {
+  return (await store.readUpload(uploadId, sizeBytes)).toString()
+}
