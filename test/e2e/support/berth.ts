@@ -1,0 +1,48 @@
+import { fileURLToPath } from 'node:url'
+import { onTestFailed, onTestFinished } from 'vitest'
+import { temporaryDirectory } from '../../support/directories.js'
+import { Daemon } from './daemon.js'
+import { clientEnvironment } from './run.js'
+
+const program = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
+
+export interface BerthOptions {
+  /** Where the data is; a folder of the test's own when absent. */
+  readonly dataDirectory?: string
+  /** A free port when absent. */
+  readonly port?: number
+}
+
+/** A registry in a process of its own, as `berth serve` runs it. */
+export interface Berth {
+  /** What a client puts before the name of a repository: `127.0.0.1:PORT`. */
+  readonly host: string
+  readonly url: string
+  readonly port: number
+  readonly dataDirectory: string
+  /** Takes the process away without a warning. */
+  kill(): Promise<void>
+}
+
+/** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
+export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
+  const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
+  const daemon = await Daemon.start(
+    process.execPath,
+    [program, 'serve', '--port', String(options.port ?? 0), '--data', dataDirectory],
+    { environment: clientEnvironment(), isReady: ({ output }) => portIn(output) !== undefined },
+  )
+  onTestFinished(() => daemon.stop())
+  onTestFailed(() => {
+    process.stderr.write(`--- berth\n${daemon.output.slice(-20_000)}\n`)
+  })
+  const port = portIn(daemon.output) ?? 0
+  const host = `127.0.0.1:${port}`
+  return { host, url: `http://${host}`, port, dataDirectory, kill: () => daemon.kill() }
+}
+
+/** The port in the first line that `berth serve` prints, once that line is there. */
+function portIn(output: string): number | undefined {
+  const digits = /^Berth listens on http:\/\/localhost:(\d+)\n/m.exec(output)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
