@@ -18,12 +18,13 @@ RUN headers="$(dirname "$(dirname "$(command -v node)")")" \
     && if [ -e "$headers/include/node/node.h" ]; then export npm_config_nodedir="$headers"; fi \
     && npm_config_build_from_source=true JOBS=max npm ci --no-audit --no-fund
 COPY . .
-# What only the compiler needed is most of the module's size.
+# What only the compiler needed is most of the module's size; npm leaves empty folders behind.
 RUN npm run build \
     && chmod +x dist/cli/main.js \
     && npm prune --omit=dev --no-audit --no-fund \
     && find node_modules/better-sqlite3/build ! -type d ! -name better_sqlite3.node -delete \
-    && rm -rf node_modules/better-sqlite3/deps
+    && rm -rf node_modules/better-sqlite3/deps \
+    && find node_modules -type d -empty -delete
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="Berth" \
