@@ -1,0 +1,60 @@
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+/** A run that takes longer than this hangs. */
+const runMinutesMax = 20
+
+/**
+ * The folder and the processes of one run. All are gone when this process ends, however it ends
+ * short of SIGKILL.
+ */
+export class Workspace {
+  /** @type {Set<import('node:child_process').ChildProcess>} */
+  #children = new Set()
+  #directory = mkdtempSync(path.join(tmpdir(), 'berth-bench-'))
+
+  constructor() {
+    process.once('exit', () => {
+      for (const child of this.#children) child.kill('SIGKILL')
+      rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 })
+    })
+    process.once('SIGINT', () => process.exit(130))
+    process.once('SIGTERM', () => process.exit(143))
+    setTimeout(() => {
+      process.stderr.write(`bench: not done after ${runMinutesMax} minutes; giving up\n`)
+      process.exit(1)
+    }, runMinutesMax * 60_000).unref()
+  }
+
+  /** A new folder in the workspace. */
+  folder(name) {
+    const folder = path.join(this.#directory, name)
+    mkdirSync(folder)
+    return folder
+  }
+
+  remove(folder) {
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  /** The path of a file in the workspace. */
+  file(name) {
+    return path.join(this.#directory, name)
+  }
+
+  /** @throws {Error} when the disk below the workspace has less room than that */
+  requireSpace(bytes) {
+    const { bavail, bsize } = statfsSync(this.#directory)
+    if (bavail * bsize >= bytes) return
+    const gibibytes = (bytes / 2 ** 30).toFixed(1)
+    throw new Error(`${tmpdir()} needs ${gibibytes} GiB of free space; TMPDIR names another folder`)
+  }
+
+  /** Ends a process with this one. */
+  adopt(child) {
+    this.#children.add(child)
+    child.once('exit', () => this.#children.delete(child))
+    return child
+  }
+}
