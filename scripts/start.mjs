@@ -1,5 +1,5 @@
-// `npm start [-- options of berth serve]`. The server runs in this very process, so that a signal
-// sent to npm's child reaches it.
+// `npm start [-- options of berth serve]`. The server runs in this very process, and package.json
+// starts it with `exec`: no shell stands between npm and it that would keep a signal to itself.
 import { prepare } from './prepare.mjs'
 
 prepare()
