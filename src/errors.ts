@@ -79,7 +79,7 @@ export class RegistryError extends Error {
 /**
  * A failed fsync, of a file, a directory or the database: from here on nobody knows what the disk
  * holds, and asking again may answer "fine" for pages that the kernel has dropped. The process
- * stops and recovers on its next start (design, promise 1); no client is told anything.
+ * stops and recovers on its next start; no client is told anything.
  */
 export class DurabilityLostError extends Error {
   override readonly name = 'DurabilityLostError'

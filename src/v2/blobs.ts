@@ -139,12 +139,15 @@ async function sendRanges(
     yield end
   }
 
+  const answer = Readable.from(parts(), { objectMode: false })
+  // A client that is gone before the first part would otherwise leave it open.
+  answer.once('close', () => first.destroy())
   setBlobHeaders(reply, blob)
   return reply
     .code(206)
     .type(`multipart/byteranges; boundary=${boundary}`)
     .header('Content-Length', lengthBytes)
-    .send(Readable.from(parts(), { objectMode: false }))
+    .send(answer)
 }
 
 function contentRange({ firstByte, lastByte }: ByteRange, { sizeBytes }: StoredBlob): string {

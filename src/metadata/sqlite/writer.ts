@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { RegistryError } from '../../errors.js'
+import { DurabilityLostError, RegistryError } from '../../errors.js'
 import {
   errorOf,
   type WriterMessage,
@@ -35,8 +35,9 @@ export class Writer {
         else pending?.resolve(answer.result)
       }
     })
-    worker.on('error', (error) => {
-      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    // Whatever ended it, nothing can be stored any more: the next start can do better.
+    worker.on('error', (cause) => {
+      this.#fail(new DurabilityLostError('the thread that writes has ended', { cause }))
     })
     this.#ended = new Promise((resolve) => {
       worker.once('exit', () => {
