@@ -26,7 +26,7 @@ export class MigrationError extends Error {
  * @param directory - the files, one for each step, numbered from 0001 without a gap
  * @returns the file of the copy, when one was made
  * @throws {@link MigrationError} when a file has changed since it was applied, or the database is
- *   newer than this program
+ *   newer than this program or lacks a step before another
  */
 export function migrate(connection: Connection, directory: string): string | undefined {
   connection.exec(`
@@ -78,8 +78,13 @@ function requireSameHistory(connection: Connection, migrations: readonly Migrati
       'select number, name, checksum from schema_migrations order by number',
     )
     .all()
-  for (const { number, name, checksum } of applied) {
-    const known = migrations[number - 1]
+  for (const [index, { number, name, checksum }] of applied.entries()) {
+    if (number !== index + 1) {
+      throw new MigrationError(
+        `the database has migration ${name} but not number ${index + 1}; restore it from a copy`,
+      )
+    }
+    const known = migrations[index]
     if (known === undefined) {
       throw new MigrationError(
         `the database has migration ${name}, which this version of Berth does not know; start the newer version that wrote it`,
