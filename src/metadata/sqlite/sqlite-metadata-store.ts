@@ -50,7 +50,10 @@ export class SqliteMetadataStore implements MetadataStore {
     this.migrationCopy = migrationCopy
   }
 
-  /** @throws {@link MigrationError} and what SQLite throws for a file it cannot open */
+  /**
+   * @throws an error whose message says why the database cannot be used: damaged, of another
+   *   version, without a folder
+   */
   static async open({ file, migrations }: SqliteOptions): Promise<SqliteMetadataStore> {
     const { writer, copy } = await Writer.start({
       file,

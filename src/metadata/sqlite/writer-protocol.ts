@@ -1,4 +1,4 @@
-import { DurabilityLostError, RegistryError, type ErrorCode } from '../../errors.js'
+import { DurabilityLostError, errorCode, RegistryError, type ErrorCode } from '../../errors.js'
 import type { Writes } from './writes.js'
 
 /** What the writer thread is started with. */
@@ -37,12 +37,25 @@ export type ErrorRecord =
 export function recordOf(error: unknown): ErrorRecord {
   if (error instanceof RegistryError) {
     const { code, message, details, cause } = error
-    return { kind: 'refusal', code, message, details, cause }
+    return { kind: 'refusal', code, message, details, cause: cloneable(cause) }
   }
   if (error instanceof DurabilityLostError) {
-    return { kind: 'durability', message: error.message, cause: error.cause }
+    return { kind: 'durability', message: error.message, cause: cloneable(error.cause) }
   }
-  return { kind: 'defect', cause: error }
+  return { kind: 'defect', cause: cloneable(error) }
+}
+
+/**
+ * SQLite's errors are no errors to the structured clone, which would leave their code and nothing
+ * else.
+ */
+function cloneable(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const code = errorCode(error)
+  const message = code === undefined ? error.message : `${error.message} (${code})`
+  const copy = new Error(message, { cause: cloneable(error.cause) })
+  if (error.stack !== undefined) copy.stack = error.stack
+  return copy
 }
 
 export function errorOf(record: ErrorRecord): Error {

@@ -4,9 +4,9 @@
  * a timer.
  */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
-import { openForWriting } from './connection.js'
+import { openForWriting, type Connection } from './connection.js'
 import { GroupCommit } from './group-commit.js'
-import { migrate } from './migrate.js'
+import { migrate, MigrationError } from './migrate.js'
 import {
   recordOf,
   type WriterAnswer,
@@ -21,9 +21,8 @@ type WriteRequest = Extract<WriterRequest, { id: number }>
 /** A long transaction delays everybody in it; beyond this the next one takes over. */
 const groupSizeMax = 256
 
-function startWriter(port: MessagePort, { file, migrations }: WriterOptions): void {
-  const connection = openForWriting(file)
-  const copy = migrate(connection, migrations)
+function startWriter(port: MessagePort, options: WriterOptions): void {
+  const { connection, copy } = openAndMigrate(options)
   const writes = prepareWrites(connection)
   const group = new GroupCommit(connection)
 
@@ -49,6 +48,21 @@ function startWriter(port: MessagePort, { file, migrations }: WriterOptions): vo
     }
   })
   send(port, { ready: true, copy })
+}
+
+/** What is thrown here ends the thread, and with it the start; a person reads its message. */
+function openAndMigrate({ file, migrations }: WriterOptions): {
+  connection: Connection
+  copy: string | undefined
+} {
+  try {
+    const connection = openForWriting(file)
+    return { connection, copy: migrate(connection, migrations) }
+  } catch (error) {
+    if (error instanceof MigrationError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`the database ${file} cannot be used: ${reason}`, { cause: error })
+  }
 }
 
 function commit(
