@@ -50,8 +50,10 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   process.stdout.write(welcome(config, file, server.address))
   warnAboutOpenAccess(config, server)
 
-  log.info({ signal: await stopped }, 'stopping')
+  const signal = await stopped
+  // Before anything else: without a listener the next signal ends the process on its own terms.
   process.once('SIGINT', exitAtOnce).once('SIGTERM', exitAtOnce)
+  log.info({ signal }, 'stopping')
   await server.close()
   log.info('stopped')
   return EXIT_OK
