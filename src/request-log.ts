@@ -30,7 +30,8 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply): void 
         method: request.method,
         route: request.routeOptions.url ?? 'none',
         ...(params?.name !== undefined && { repository: params.name }),
-        status: reply.raw.statusCode,
+        // Node presumes 200 of an answer that never began.
+        ...(reply.raw.headersSent && { status: reply.raw.statusCode }),
         // As they went over the connection, with their headers.
         bytes: traffic.sent,
         bytesReceived: traffic.received,
