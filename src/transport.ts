@@ -35,6 +35,31 @@ export function setUpTransport(
     }
   })
   app.addHook('onResponse', async (request) => drain(request.raw))
+  cutUnusedConnections(app)
+}
+
+/**
+ * When the server closes, Node.js ends connections between two requests, and waits for those on
+ * which none has come yet: a browser's spare one, a probe of the port.
+ */
+function cutUnusedConnections(app: FastifyInstance): void {
+  const unused = new Set<Socket>()
+  let isClosing = false
+  app.server.on('connection', (socket: Socket) => {
+    if (isClosing) {
+      socket.destroy()
+      return
+    }
+    unused.add(socket)
+    socket.once('close', () => unused.delete(socket))
+  })
+  app.addHook('onRequest', async ({ raw }) => {
+    unused.delete(raw.socket)
+  })
+  app.addHook('preClose', async () => {
+    isClosing = true
+    for (const socket of unused) socket.destroy()
+  })
 }
 
 /**
