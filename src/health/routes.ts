@@ -50,18 +50,18 @@ class Readiness {
     report: (error: unknown, store: StoreName) => void,
   ): Promise<StoreName[]> {
     const { metadata, blobs } = this.#stores
-    const checks: readonly [StoreName, Promise<void>][] = [
-      ['metadata', metadata.checkReady(at)],
-      ['blobs', blobs.checkReady()],
-    ]
     const failed: StoreName[] = []
-    for (const [store, check] of checks) {
-      await check.catch((error: unknown) => {
+    // Each has its catch from the beginning: the one that fails first may not be the first.
+    const watch = (store: StoreName, check: Promise<void>) =>
+      check.catch((error: unknown) => {
         if (error instanceof DurabilityLostError) throw error
         report(error, store)
         failed.push(store)
       })
-    }
+    await Promise.all([
+      watch('metadata', metadata.checkReady(at)),
+      watch('blobs', blobs.checkReady()),
+    ])
     return failed
   }
 }

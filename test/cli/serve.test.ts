@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -109,6 +109,20 @@ describe('berth serve', () => {
       [200, { status: 'ok' }],
       [200, { status: 'ok' }],
     ])
+  })
+
+  it('is well but not ready, and goes on, when it cannot write blobs', async () => {
+    const data = await temporaryDirectory()
+    const { berth, url } = await serveBerth(data)
+    await rm(path.join(data, 'uploads'), { recursive: true })
+
+    const ready = await fetch(`${url}/readyz`)
+    const well = await fetch(`${url}/healthz`)
+
+    expect(ready.status).toBe(503)
+    expect(await ready.json()).toEqual({ status: 'unavailable', failed: ['blobs'] })
+    expect(well.status).toBe(200)
+    expect(berth.stderr).toMatch(/"a store is not ready"/)
   })
 
   it('warns when everybody can reach it and may push, with the real port', async () => {
