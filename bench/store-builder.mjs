@@ -18,7 +18,7 @@ import { OCI_MANIFEST } from '../dist/oci/media-types.js'
 
 const migrations = fileURLToPath(new URL('../migrations/sqlite/', import.meta.url))
 
-const operationsInGroup = 5000
+const operationsInGroup = 1000
 
 const hourMs = 60 * 60 * 1000
 

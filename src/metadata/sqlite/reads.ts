@@ -46,7 +46,7 @@ const manifestTables = `
   join manifest_contents c on c.digest = m.digest
   left join leases l on l.digest = m.digest and l.repository_id = m.repository_id`
 
-const referrerColumns = 'm.digest, m.media_type, m.size_bytes, m.artifact_type, m.annotations'
+const referrerColumns = 'm.media_type, m.size_bytes, m.artifact_type, m.annotations'
 
 /** What only looks: statements prepared once, named for the question they answer. */
 export class Reads {
@@ -100,9 +100,12 @@ export class Reads {
         'select name from repositories where name > ? order by name limit ?',
       )
       .pluck()
-    this.#referrers = connection.prepare(referrersSql(''))
+    this.#referrers = connection.prepare(referrersSql('manifests_subject_idx', ''))
     this.#referrersOfTypes = connection.prepare(
-      referrersSql('and m.artifact_type in (select value from json_each(@types))'),
+      referrersSql(
+        'manifests_subject_type_idx',
+        'and m.artifact_type in (select value from json_each(@types))',
+      ),
     )
     this.#blob = connection.prepare(
       `select b.size_bytes, b.inline, b.stored_at, coalesce(l.expires_at, 0) as leased_until
@@ -223,17 +226,21 @@ export class Reads {
 
 /**
  * Referrers by their subject, and by the index that clients without the referrers API keep under
- * the fallback tag. Both halves come in digest order, so the merge reads no further than its page.
+ * the fallback tag. Both halves come in digest order, so the merge reads no further than its page
+ * (by types: than what there is of them).
+ *
+ * The index is named and the joins keep their order because SQLite would rather save the sort: it
+ * would walk all manifests of the repository, which are in digest order without one.
  */
-function referrersSql(andType: string): string {
+function referrersSql(index: string, andType: string): string {
   return `
-    select ${referrerColumns} from manifests m
+    select m.digest, ${referrerColumns} from manifests m indexed by ${index}
     where m.repository_id = @repositoryId and m.subject_digest = @subject
       and m.deleted_at is null and m.digest > @after ${andType}
     union
-    select ${referrerColumns} from tags t
-    join manifest_references r on r.manifest_id = t.manifest_id and r.kind = 'child'
-    join manifests m on m.repository_id = t.repository_id and m.digest = r.digest
+    select r.digest, ${referrerColumns} from tags t
+    cross join manifest_references r on r.manifest_id = t.manifest_id and r.kind = 'child'
+    cross join manifests m on m.repository_id = t.repository_id and m.digest = r.digest
       and m.deleted_at is null
     where t.repository_id = @repositoryId and t.name = @fallbackTag and r.digest > @after ${andType}
     order by 1`

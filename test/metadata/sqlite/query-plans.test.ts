@@ -1,0 +1,88 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, it, onTestFinished } from 'vitest'
+import { openForWriting, type Connection } from '../../../src/metadata/sqlite/connection.js'
+import { migrate } from '../../../src/metadata/sqlite/migrate.js'
+import { Reads } from '../../../src/metadata/sqlite/reads.js'
+import { prepareWrites } from '../../../src/metadata/sqlite/writes.js'
+import { temporaryDirectory } from '../../support/directories.js'
+
+const migrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url))
+
+/** What may be walked, as something else bounds it. */
+const MAY_BE_SCANNED = new Set([
+  // One row.
+  'readiness',
+  // Not more than uploads.sessionsMax.
+  'uploads',
+  // As many as are asked for.
+  'upload_remains',
+  // The row that a subquery found, the list in a parameter, the full-text index.
+  't',
+  'json_each',
+  'repository_names',
+])
+
+/** Reads all names when none has the one or two characters that are searched for. */
+const SCANS_AT_WORST = /instr\(name, \?\)/
+
+async function openStore(): Promise<Connection> {
+  const connection = openForWriting(path.join(await temporaryDirectory(), 'berth.db'))
+  onTestFinished(() => void connection.close())
+  migrate(connection, migrations)
+  return connection
+}
+
+/** Everything that the store will ever ask of a connection. */
+function statementsOf(connection: Connection): string[] {
+  const statements = new Set<string>()
+  const prepare = connection.prepare.bind(connection)
+  connection.prepare = (sql: string) => {
+    statements.add(sql)
+    return prepare(sql)
+  }
+  new Reads(connection)
+  prepareWrites(connection)
+  connection.prepare = prepare
+  // The plan of an insert tells what foreign keys would look at only if they were deferred.
+  return [...statements].filter((sql) => !/^\s*insert/.test(sql))
+}
+
+function planOf(connection: Connection, sql: string): string[] {
+  const named = [...sql.matchAll(/@(\w+)/g)].map(([, name]) => [name, 'x'])
+  const positional = [...sql.matchAll(/\?/g)].map(() => 'x')
+  const parameters: unknown[] = named.length > 0 ? [Object.fromEntries(named)] : positional
+  return connection
+    .prepare<unknown[], { detail: string }>(`explain query plan ${sql}`)
+    .all(...parameters)
+    .map(({ detail }) => detail)
+}
+
+it('answers every question by an index, however large the store is', async () => {
+  const connection = await openStore()
+
+  const scans = statementsOf(connection)
+    .filter((sql) => !SCANS_AT_WORST.test(sql))
+    .flatMap((sql) => planOf(connection, sql).map((detail) => ({ sql, detail })))
+    .filter(({ detail }) => {
+      const scanned = /^SCAN (\w+)/.exec(detail)?.[1]
+      return scanned !== undefined && !MAY_BE_SCANNED.has(scanned)
+    })
+
+  expect(scans).toEqual([])
+})
+
+it('finds referrers by their subject, not among all manifests of the repository', async () => {
+  const connection = await openStore()
+
+  const plans = statementsOf(connection)
+    .filter((sql) => sql.includes('@subject'))
+    .map((sql) => planOf(connection, sql).join('\n'))
+
+  expect(plans).toHaveLength(2)
+  for (const plan of plans) {
+    expect(plan).toMatch(/manifests_subject(_type)?_idx \(repository_id=\? AND subject_digest=\?/)
+    expect(plan).toContain('SEARCH r USING PRIMARY KEY (manifest_id=? AND digest>?)')
+    expect(plan).not.toMatch(/SEARCH m .*\(repository_id=\? AND digest>\?\)/)
+  }
+})
