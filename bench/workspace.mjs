@@ -19,8 +19,10 @@ export class Workspace {
       for (const child of this.#children) child.kill('SIGKILL')
       rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 })
     })
-    process.once('SIGINT', () => process.exit(130))
-    process.once('SIGTERM', () => process.exit(143))
+    // For every one, not once: npm passes on what a terminal has sent already, and the second must
+    // not end the tidying up.
+    process.on('SIGINT', () => process.exit(130))
+    process.on('SIGTERM', () => process.exit(143))
     setTimeout(() => {
       process.stderr.write(`bench: not done after ${runMinutesMax} minutes; giving up\n`)
       process.exit(1)
