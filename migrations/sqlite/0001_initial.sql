@@ -95,12 +95,15 @@ where subject_digest is not null and deleted_at is null;
 create table manifest_references (
   manifest_id integer not null references manifests (id) on delete cascade,
   digest text not null,
+  -- The manifest's own, here too: "does this repository need it" must not walk all that do.
+  repository_id integer not null,
   kind text not null check (kind in ('config', 'layer', 'child', 'blob')),
   size_bytes integer not null,
   primary key (manifest_id, digest, kind)
 ) strict, without rowid;
 
-create index manifest_references_digest_idx on manifest_references (digest, manifest_id);
+create index manifest_references_digest_idx
+on manifest_references (digest, repository_id, manifest_id);
 
 create table tags (
   repository_id integer not null references repositories (id),

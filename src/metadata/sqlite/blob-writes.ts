@@ -62,7 +62,7 @@ export class BlobWrites {
     this.#isNeeded = connection
       .prepare<[string, number], string>(
         `select m.digest from manifest_references r join manifests m on m.id = r.manifest_id
-         where r.digest = ? and m.repository_id = ? and m.deleted_at is null limit 1`,
+         where r.digest = ? and r.repository_id = ? and m.deleted_at is null limit 1`,
       )
       .pluck()
     this.#markDamaged = connection.prepare(

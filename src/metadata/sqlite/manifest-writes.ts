@@ -17,7 +17,7 @@ export class ManifestWrites {
   readonly #keeping: Keeping
   readonly #storeBytes: Statement<[string, Uint8Array]>
   readonly #storeManifest: Statement<unknown[], number>
-  readonly #storeReference: Statement<[number, string, string, number]>
+  readonly #storeReference: Statement<[number, string, number, string, number]>
   readonly #findTag: Statement<[number, string], TagRow>
   readonly #storeTag: Statement<[number, string, number, number, string]>
   readonly #removeTag: Statement<[number, string]>
@@ -46,7 +46,8 @@ export class ManifestWrites {
       )
       .pluck()
     this.#storeReference = connection.prepare(
-      `insert into manifest_references (manifest_id, digest, kind, size_bytes) values (?, ?, ?, ?)
+      `insert into manifest_references (manifest_id, digest, repository_id, kind, size_bytes)
+       values (?, ?, ?, ?, ?)
        on conflict do nothing`,
     )
     this.#findTag = connection.prepare(
@@ -91,7 +92,8 @@ export class ManifestWrites {
       identity,
     ) as number
     for (const reference of manifest.references) {
-      this.#storeReference.run(manifestId, reference.digest, reference.kind, reference.sizeBytes)
+      const { digest: target, kind, sizeBytes } = reference
+      this.#storeReference.run(manifestId, target, repositoryId, kind, sizeBytes)
     }
 
     for (const tag of put.tags) {

@@ -8,6 +8,9 @@ const POSSIBLE = /^[a-z0-9._/-]*$/
 /** What the trigram index needs to look anything up. */
 const indexedLengthMin = 3
 
+/** How many names are read for a term that no index has. */
+const readMax = 10_000
+
 /** Sorts behind every character of a name. */
 const LAST = '\u{10ffff}'
 
@@ -32,11 +35,12 @@ export class RepositorySearch {
         'select name from repository_names where name match ? limit ?',
       )
       .pluck()
-    // Reads names in order until there are enough. One or two characters are in so many names
-    // that this is soon; where they are in none it reads them all.
+    // No index has terms of one or two characters. They are in so many names that the first few
+    // thousand have enough of them, or that nobody will look through what was found.
     this.#containingShort = connection
       .prepare<[string, number], RepositoryName>(
-        'select name from repositories where instr(name, ?) > 0 order by name limit ?',
+        `select name from (select name from repositories order by name limit ${readMax})
+         where instr(name, ?) > 0 limit ?`,
       )
       .pluck()
   }
