@@ -52,14 +52,14 @@ export class Docker {
       )
       return new Docker(directory, daemon, options)
     } catch (error) {
-      await removeDirectory(directory)
+      await cleanUp(directory)
       throw error
     }
   }
 
   async stop(): Promise<void> {
     await this.#daemon.stop()
-    await removeDirectory(this.#directory)
+    await cleanUp(this.#directory)
   }
 
   run(...args: string[]): Promise<string> {
@@ -107,4 +107,15 @@ export class Docker {
   async removeAllImages(): Promise<void> {
     await this.run('image', 'prune', '--all', '--force')
   }
+}
+
+/** dockerd mounts its root upon itself, and does not always take that back. */
+async function cleanUp(directory: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8')
+  const points = mounts.split('\n').map((line) => line.split(' ')[1] ?? '')
+  // What was mounted last is in what was mounted before.
+  for (const point of points.filter((at) => at.startsWith(`${directory}/`)).reverse()) {
+    await run('umount', [point])
+  }
+  await removeDirectory(directory)
 }

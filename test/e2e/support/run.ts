@@ -10,6 +10,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   skopeo: 'skopeo',
   containerd: 'containerd',
   ctr: 'containerd',
+  umount: 'mount',
 }
 
 export interface RunOptions {
