@@ -28,7 +28,8 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply): void 
     request.log.info(
       {
         method: request.method,
-        route: request.routeOptions.url ?? 'none',
+        // Without the expression that a parameter has to match.
+        route: request.routeOptions.url?.replace('(.+)', '') ?? 'none',
         ...(params?.name !== undefined && { repository: params.name }),
         // Node presumes 200 of an answer that never began.
         ...(reply.raw.headersSent && { status: reply.raw.statusCode }),

@@ -20,8 +20,11 @@ export interface Berth {
   readonly url: string
   readonly port: number
   readonly dataDirectory: string
+  readonly pid: number
   /** Takes the process away without a warning. */
   kill(): Promise<void>
+  /** Waits until the process has ended by itself, and gives its exit code. */
+  exitCode(): Promise<number | null>
 }
 
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
@@ -38,7 +41,15 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   })
   const port = portIn(daemon.output) ?? 0
   const host = `127.0.0.1:${port}`
-  return { host, url: `http://${host}`, port, dataDirectory, kill: () => daemon.kill() }
+  return {
+    host,
+    url: `http://${host}`,
+    port,
+    dataDirectory,
+    pid: daemon.pid,
+    kill: () => daemon.kill(),
+    exitCode: () => daemon.exitCode(),
+  }
 }
 
 /** The port in the first line that `berth serve` prints, once that line is there. */

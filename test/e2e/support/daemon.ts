@@ -61,6 +61,17 @@ export class Daemon {
     return this.#output
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error(`${this.#program} has never started`)
+    return this.#child.pid
+  }
+
+  /** Waits until it has ended by itself, and gives its exit code. */
+  async exitCode(): Promise<number | null> {
+    if (!this.hasEnded) await this.#ended
+    return this.#child.exitCode
+  }
+
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }

@@ -10,6 +10,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   skopeo: 'skopeo',
   containerd: 'containerd',
   ctr: 'containerd',
+  mount: 'mount',
+  strace: 'strace',
   umount: 'mount',
 }
 

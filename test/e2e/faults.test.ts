@@ -1,0 +1,131 @@
+import { rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { temporaryDirectory } from '../support/directories.js'
+import { sha256 } from '../support/images.js'
+import { startBerth, type Berth } from './support/berth.js'
+import { Daemon } from './support/daemon.js'
+import { MIB, newFile } from './support/images.js'
+import { run } from './support/run.js'
+
+const name = 'team/app'
+
+interface Pushed {
+  readonly status: number
+  readonly digest: string
+  readonly text: string
+}
+
+/** One blob by one request. */
+async function push({ url }: Berth, bytes: Buffer): Promise<Pushed> {
+  const digest = sha256(bytes)
+  const response = await fetch(`${url}/v2/${name}/blobs/uploads/?digest=${digest}`, {
+    method: 'POST',
+    body: new Uint8Array(bytes),
+  })
+  return { status: response.status, digest, text: await response.text() }
+}
+
+async function read({ url }: Berth, digest: string): Promise<{ status: number; digest: string }> {
+  const response = await fetch(`${url}/v2/${name}/blobs/${digest}`)
+  return { status: response.status, digest: sha256(Buffer.from(await response.arrayBuffer())) }
+}
+
+/** A real file system with so much room, gone with the test. */
+async function smallDisk(sizeBytes: number): Promise<string> {
+  const directory = await temporaryDirectory()
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory])
+  onTestFinished(async () => void (await run('umount', ['--lazy', directory])))
+  return directory
+}
+
+describe('a disk that is full', () => {
+  it('refuses pushes with 507 and a sentence, serves reads, and recovers with room', async () => {
+    const disk = await smallDisk(24 * MIB)
+    const ballast = path.join(disk, 'ballast')
+    await writeFile(ballast, newFile(8 * MIB))
+    const berth = await startBerth({ dataDirectory: path.join(disk, 'data') })
+    const kept: string[] = []
+
+    let refused: Pushed | undefined
+    for (const size of [MIB, 40_000, 400]) {
+      for (refused = undefined; refused === undefined;) {
+        const pushed = await push(berth, newFile(size))
+        if (pushed.status === 201) kept.push(pushed.digest)
+        else refused = pushed
+      }
+      expect(refused.status).toBe(507)
+      expect(JSON.parse(refused.text)).toMatchObject({
+        errors: [{ message: expect.stringMatching(/no space left/) as string }],
+      })
+      expect(refused.text).not.toContain(disk)
+    }
+    const ready = await fetch(`${berth.url}/readyz`)
+    const alive = await fetch(`${berth.url}/healthz`)
+    for (const digest of kept) expect(await read(berth, digest)).toEqual({ status: 200, digest })
+
+    await rm(ballast)
+    const again = await push(berth, newFile(MIB))
+    const small = await push(berth, newFile(400))
+
+    expect([ready.status, alive.status]).toEqual([503, 200])
+    expect([again.status, small.status]).toEqual([201, 201])
+    const catalog = await fetch(`${berth.url}/v2/_catalog`)
+    expect(await catalog.json()).toEqual({ repositories: [name] })
+  })
+
+  it('has kept nothing of an upload that did not fit', async () => {
+    const disk = await smallDisk(16 * MIB)
+    const berth = await startBerth({ dataDirectory: path.join(disk, 'data') })
+
+    const tooLarge = await push(berth, newFile(20 * MIB))
+    const fits = await push(berth, newFile(8 * MIB))
+
+    expect([tooLarge.status, fits.status]).toEqual([507, 201])
+  })
+})
+
+describe('a sync that fails', () => {
+  it.each([
+    ['a file', 100_000],
+    ['the database', 1000],
+  ])('of %s ends the process before anything is acknowledged', async (_what, size) => {
+    const dataDirectory = await temporaryDirectory()
+    const berth = await startBerth({ dataDirectory })
+    const before = await push(berth, newFile(size))
+    const lost = newFile(size)
+
+    await failSyncs(berth)
+    const answer = await push(berth, lost).catch((error: unknown) => error)
+    const code = await berth.exitCode()
+
+    expect(before.status).toBe(201)
+    expect(answer).toBeInstanceOf(Error)
+    expect(code).toBe(1)
+    const next = await startBerth({ dataDirectory })
+    expect(await read(next, before.digest)).toEqual({ status: 200, digest: before.digest })
+    expect((await push(next, lost)).status).toBe(201)
+  })
+})
+
+/** From now on the kernel answers every sync of the process with an input/output error. */
+async function failSyncs({ pid }: Berth): Promise<void> {
+  const output = path.join(await temporaryDirectory(), 'strace')
+  const syncs = 'fsync,fdatasync'
+  const tracer = await Daemon.start(
+    'strace',
+    [
+      '-f',
+      '-p',
+      String(pid),
+      '-e',
+      `trace=${syncs}`,
+      '-e',
+      `inject=${syncs}:error=EIO`,
+      '-o',
+      output,
+    ],
+    { isReady: (daemon) => daemon.output.includes('attached') },
+  )
+  onTestFinished(() => tracer.stop())
+}
