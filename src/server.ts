@@ -73,7 +73,10 @@ async function closeWithin(app: FastifyInstance, seconds: number): Promise<void>
   const cut = setTimeout(() => app.server.closeAllConnections(), seconds * 1000)
   // Node closes the idle ones once; those that were busy then would be kept for their client.
   const sweep = setInterval(() => app.server.closeIdleConnections(), closeIdleMs)
-  await app.close()
-  clearTimeout(cut)
-  clearInterval(sweep)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(cut)
+    clearInterval(sweep)
+  }
 }
