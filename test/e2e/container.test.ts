@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { request, type IncomingMessage } from 'node:http'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { bytesOf } from '../support/images.js'
+import { bytesOf, sha256 } from '../support/images.js'
 import { makeBaseImage } from './support/base-image.js'
 import {
   eventually,
@@ -121,6 +123,38 @@ describe('the container image', () => {
 
     expect(await inspect(again, '.Id')).toBe(id)
   })
+
+  it('lets an upload under way end before it stops', async () => {
+    const { container, url } = await startContainer()
+    const bytes = bytesOf(1024 * 1024)
+    const opened = await fetch(`${url}/v2/team/late/blobs/uploads/`, { method: 'POST' })
+    const location = new URL(opened.headers.get('location') ?? '', url)
+    location.searchParams.set('digest', sha256(bytes))
+    const upload = request(location, {
+      method: 'PUT',
+      headers: { 'content-length': bytes.length, expect: '100-continue' },
+    })
+    const answered = once(upload, 'response') as Promise<[IncomingMessage]>
+    await once(upload, 'continue')
+    upload.write(bytes.subarray(0, 1000))
+
+    const stopped = engine.docker(['stop', container])
+    await eventually('Berth to accept nothing more', () => isRefused(url))
+    upload.end(bytes.subarray(1000))
+    const [{ statusCode }] = await answered
+    await stopped
+
+    expect(statusCode).toBe(201)
+    expect(await inspect(container, '.State.ExitCode')).toBe(0)
+  })
+
+  it('does not start on a volume that another container is using', async () => {
+    const { container } = await startContainer(['--volume', 'shared:/data'])
+
+    const second = engine.docker(['run', '--rm', '--volumes-from', container, 'berth'])
+
+    await expect(second).rejects.toThrow('/data is in use by another Berth')
+  })
 })
 
 describe('docker-compose.yml', () => {
@@ -144,7 +178,7 @@ describe('docker-compose.yml', () => {
     await engine.docker(['push', image])
     await compose(['down'])
     await engine.docker(['rmi', image])
-    await expect(isReady()).rejects.toThrow()
+    expect(await isRefused(`http://${host}`)).toBe(true)
     await compose(['up', '--detach'])
     await eventually('Berth to be ready', isReady)
     await engine.docker(['pull', image])
@@ -191,6 +225,13 @@ async function startContainer(options: readonly string[] = []) {
   })
   await becomesHealthy(container)
   return { container, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` }
+}
+
+function isRefused(url: string): Promise<boolean> {
+  return fetch(`${url}/healthz`, { headers: { connection: 'close' } }).then(
+    () => false,
+    () => true,
+  )
 }
 
 async function becomesHealthy(container: string): Promise<void> {
