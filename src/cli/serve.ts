@@ -88,7 +88,7 @@ function welcome(config: Config, file: string | undefined, address: AddressInfo)
   const registry = `${reachableHost(address)}:${address.port}`
   return `Berth listens on http://${registry}
   data    ${path.resolve(config.dataDirectory)}
-  config  ${file === undefined ? 'none (every setting has its default)' : path.resolve(file)}
+  config  ${file === undefined ? `none (neither --config nor ${CONFIG_FILE_VARIABLE} names a file)` : path.resolve(file)}
 
   docker tag alpine:latest ${registry}/alpine:latest
   docker push ${registry}/alpine:latest

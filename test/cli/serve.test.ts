@@ -72,7 +72,7 @@ describe('berth serve', () => {
     expect(port).toBeGreaterThan(0)
     expect(berth.stdout).toBe(`Berth listens on http://localhost:${port}
   data    ${data}
-  config  none (every setting has its default)
+  config  none (neither --config nor BERTH_CONFIG names a file)
 
   docker tag alpine:latest localhost:${port}/alpine:latest
   docker push localhost:${port}/alpine:latest
