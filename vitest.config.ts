@@ -17,6 +17,8 @@ const shared = {
 
 export default defineConfig({
   test: {
+    // By default one core stays idle: half of a small machine.
+    maxWorkers: '100%',
     projects: [
       {
         resolve: shared.resolve,
