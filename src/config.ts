@@ -36,8 +36,9 @@ const ENVIRONMENT_PREFIX = 'BERTH_'
 /** Names the file instead of a setting; `--config` beats it. */
 export const CONFIG_FILE_VARIABLE = 'BERTH_CONFIG'
 
-/** Kubernetes sets these in every container beside a service that is called `berth`. */
+/** Kubernetes sets these in every container beside a service whose name begins with `berth`. */
 const SET_BY_KUBERNETES = /^BERTH_(PORT|PORT_.*|SERVICE_.*)$/
+const ADDRESS_BY_KUBERNETES = /^(tcp|udp):\/\//
 
 /**
  * Reads the whole configuration: defaults, file, environment, flags.
@@ -93,7 +94,7 @@ function applyEnvironment(
   )
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue
-    if (name === CONFIG_FILE_VARIABLE) continue
+    if (name === CONFIG_FILE_VARIABLE || ADDRESS_BY_KUBERNETES.test(text)) continue
     const setting = known.get(name)
     if (setting) apply(settings, setting.keyPath, valueOf(text, setting.node))
     else if (!SET_BY_KUBERNETES.test(name)) {

@@ -35,8 +35,8 @@ create table blobs (
   -- Set when a read found the bytes damaged or gone. Such a blob counts as absent everywhere until
   -- its digest is pushed again.
   damaged_at integer,
-  -- When these very bytes were stored. Whoever found them damaged says which ones it read, so that a
-  -- push that has healed them meanwhile stays.
+  -- When these very bytes were stored; later than whenever they were stored before. Whoever found
+  -- them damaged says which ones it read, so that a push that has healed them meanwhile stays.
   stored_at integer not null
 ) strict, without rowid;
 

@@ -52,6 +52,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     process.stderr.write(overview(COMMANDS))
     return EXIT_USAGE
   }
+  if (first === 'help' && args.length > 1) return dispatch([...args.slice(1), '--help'])
   if (WANTS_HELP.has(first)) {
     process.stdout.write(overview(COMMANDS))
     return EXIT_OK

@@ -77,6 +77,18 @@ export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256
   return `${algorithm}:${hash(algorithm, bytes, 'hex')}` as Digest
 }
 
+/**
+ * Bytes must have the digest that a client gave for them.
+ *
+ * @throws {@link RegistryError} `DIGEST_INVALID` with both
+ */
+export function requireSameDigest(received: Digest, expected: Digest): void {
+  if (received === expected) return
+  throw new RegistryError('DIGEST_INVALID', 'the bytes received do not have this digest', {
+    details: [{ digest: expected, received }],
+  })
+}
+
 /** The digest of bytes that pass by one piece after the other. */
 export class RunningDigest {
   readonly algorithm: DigestAlgorithm

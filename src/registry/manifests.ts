@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError } from '../errors.js'
 import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.js'
-import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
+import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/digest.js'
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
 import type { Leases } from './leases.js'
@@ -136,11 +136,7 @@ export class Manifests {
 function digestFor(reference: Reference, bytes: Buffer): Digest {
   if (reference.digest === undefined) return digestOf(bytes)
   const actual = digestOf(bytes, algorithmOf(reference.digest))
-  if (actual !== reference.digest) {
-    throw new RegistryError('DIGEST_INVALID', 'the manifest does not have this digest', {
-      details: [{ digest: reference.digest, received: actual }],
-    })
-  }
+  requireSameDigest(actual, reference.digest)
   return actual
 }
 

@@ -4,14 +4,16 @@ import type { MetadataStore, Upload } from '../metadata/metadata-store.js'
 import {
   algorithmOf,
   digestOf,
+  requireSameDigest,
   RunningDigest,
   type Digest,
   type DigestAlgorithm,
 } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
-import type { BlobStore, ByteRange } from '../storage/blob-store.js'
+import type { BlobStore } from '../storage/blob-store.js'
 import type { Leases } from './leases.js'
 import { RunningDigests } from './running-digests.js'
+import { collect, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
 
 export interface UploadsOptions {
   readonly now: () => number
@@ -20,15 +22,6 @@ export interface UploadsOptions {
   /** A session without progress for so long is over. */
   readonly expireMs: number
   readonly sessionsMax: number
-}
-
-/** The body of a request that brings bytes. */
-export interface UploadBody {
-  readonly source: AsyncIterable<Uint8Array>
-  /** How many bytes will come, if the client has said it. */
-  readonly announcedBytes?: number
-  /** Where in the blob they belong, if the client has said it. */
-  readonly range?: ByteRange
 }
 
 interface Received {
@@ -332,64 +325,21 @@ export class Uploads {
   }
 }
 
-/** More bytes came than the request's range has room for. */
-class SpanExceeded extends Error {}
-
-function requireNext(upload: Upload, { range, announcedBytes }: UploadBody): void {
-  if (range === undefined) return
-  if (range.firstByte !== upload.offsetBytes) {
-    throw new RegistryError(
-      'RANGE_INVALID',
-      `the upload goes on at byte ${upload.offsetBytes}, not at ${range.firstByte}`,
-    )
-  }
-  if (announcedBytes !== undefined && announcedBytes !== range.lastByte - range.firstByte + 1) {
-    throw sizeInvalid()
-  }
-}
-
-function isComplete({ range, announcedBytes }: UploadBody, receivedBytes: number): boolean {
-  if (announcedBytes !== undefined && receivedBytes !== announcedBytes) return false
-  return range === undefined || receivedBytes === range.lastByte - range.firstByte + 1
-}
-
-function sizeInvalid(): RegistryError {
-  return new RegistryError(
-    'SIZE_INVALID',
-    'Content-Range and the length of the body do not say the same',
-  )
-}
-
-/** For small bodies only: the caller has looked at `announcedBytes`. */
-async function collect({ source, announcedBytes = 0 }: UploadBody): Promise<Buffer> {
-  const bytes = Buffer.alloc(announcedBytes)
-  let length = 0
-  for await (const piece of source) {
-    if (length + piece.byteLength > announcedBytes) throw sizeInvalid()
-    bytes.set(piece, length)
-    length += piece.byteLength
-  }
-  if (length !== announcedBytes) throw sizeInvalid()
-  return bytes
-}
-
-function requireDigest(bytes: Buffer, digest: Digest): void {
-  const actual = digestOf(bytes, algorithmOf(digest))
-  if (actual !== digest) {
-    throw new RegistryError('DIGEST_INVALID', 'the bytes received do not have this digest', {
-      details: [{ digest, received: actual }],
-    })
-  }
-}
-
-function isUploadUnknown(error: unknown): boolean {
-  return error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN'
-}
-
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof RegistryError)) throw error
 }
 
 function ignoreUnknown(error: unknown): void {
   if (!isUploadUnknown(error)) throw error
+}
+
+/** More bytes came than the request's range has room for. */
+class SpanExceeded extends Error {}
+
+function requireDigest(bytes: Buffer, digest: Digest): void {
+  requireSameDigest(digestOf(bytes, algorithmOf(digest)), digest)
+}
+
+function isUploadUnknown(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN'
 }

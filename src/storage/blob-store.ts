@@ -15,6 +15,7 @@ export interface BlobStore {
    * throws for what happens to the source or the disk: bytes that arrived before are kept and
    * counted.
    *
+   * @param source - gives each piece away: it must not be changed afterwards
    * @param digest - is fed the bytes in order while they are written; of no use any more when the
    *   answer has a failure
    */
@@ -45,7 +46,7 @@ export interface BlobStore {
    * Opens a blob; the stream gives exactly the bytes asked for, or fails.
    *
    * @param sizeBytes - the size of the whole blob; checked before anything is promised
-   * @throws {@link BlobDamagedError} when it is missing, or has another size
+   * @throws {@link BlobDamagedError} when it is missing or unreadable, or has another size
    */
   read(digest: Digest, sizeBytes: number, range?: ByteRange): Promise<Readable>
 

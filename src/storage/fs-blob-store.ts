@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { sync, syncFolder } from '../durable-files.js'
 import { errorCode, isDiskFull, RegistryError, storageFull } from '../errors.js'
-import { algorithmOf, hexOf, RunningDigest, type Digest } from '../oci/digest.js'
+import { algorithmOf, hexOf, requireSameDigest, RunningDigest, type Digest } from '../oci/digest.js'
 import { BatchWriter } from './batch-writer.js'
 import {
   BlobDamagedError,
@@ -118,8 +118,9 @@ export class FsBlobStore implements BlobStore {
     try {
       file = await open(this.#blobPath(digest), constants.O_RDONLY)
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
-      throw new BlobDamagedError('the blob is missing', { cause: error })
+      // Too many open files say nothing about this one.
+      if (isShortage(error)) throw error
+      throw new BlobDamagedError('the blob is missing or cannot be opened', { cause: error })
     }
     try {
       const { size } = await file.stat()
@@ -183,11 +184,7 @@ async function requireDigest(file: FileHandle, blob: UploadedBlob): Promise<void
   const { digest, sizeBytes, receivedDigest } = blob
   const isComparable = receivedDigest && algorithmOf(receivedDigest) === algorithmOf(digest)
   const actual = isComparable ? receivedDigest : await digestOfFile(file, digest, sizeBytes)
-  if (actual !== digest) {
-    throw new RegistryError('DIGEST_INVALID', 'the bytes received do not have this digest', {
-      details: [{ digest, received: actual }],
-    })
-  }
+  requireSameDigest(actual, digest)
 }
 
 async function digestOfFile(
@@ -204,6 +201,10 @@ async function digestOfFile(
     at += bytesRead
   }
   return running.current()
+}
+
+function isShortage(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE', 'ENOMEM'].includes(errorCode(error) ?? '')
 }
 
 function bytesLost(cause?: unknown): RegistryError {

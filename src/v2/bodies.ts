@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../errors.js'
-import type { UploadBody } from '../registry/uploads.js'
+import type { UploadBody } from '../registry/upload-body.js'
 import { parseContentRange } from './ranges.js'
 
 /**

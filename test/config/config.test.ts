@@ -190,6 +190,8 @@ describe('settings from the environment', () => {
       BERTH_SERVICE_HOST: '10.0.0.1',
       BERTH_SERVICE_PORT: '5000',
       BERTH_SERVICE_PORT_HTTP: '5000',
+      // Beside one that is called berth-http.
+      BERTH_HTTP_PORT: 'tcp://10.0.0.1:5000',
     })
 
     expect(config).toEqual(loadEnvironment({}))

@@ -965,6 +965,19 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         expect(await store.getBlob(APP, digest)).toMatchObject({ digest })
       })
 
+      it('stays whole also when that push came at the same time by the clock, or an earlier one', async () => {
+        for (const at of [AT, AT - 1000]) {
+          const store = await open()
+          const digest = await putBlob(store, 'hello')
+          const asRead = await store.getBlob(APP, digest)
+          await putBlob(store, 'hello', { at })
+
+          await store.markBlobDamaged(asRead, AT)
+
+          expect(await store.getBlob(APP, digest)).toMatchObject({ digest })
+        }
+      })
+
       it('may be reported twice, and when it is gone', async () => {
         const store = await open()
         const digest = await putBlob(store, 'hello')

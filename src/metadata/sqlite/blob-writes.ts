@@ -38,8 +38,8 @@ export class BlobWrites {
     this.#uploads = uploads
     this.#storeBlob = connection.prepare(
       `insert into blobs (digest, size_bytes, inline, stored_at) values (?, ?, ?, ?)
-       on conflict do update set inline = excluded.inline, stored_at = excluded.stored_at,
-         damaged_at = null`,
+       on conflict do update set size_bytes = excluded.size_bytes, inline = excluded.inline,
+         stored_at = max(excluded.stored_at, stored_at + 1), damaged_at = null`,
     )
     this.#storeBytes = connection.prepare(
       `insert into blob_contents (digest, bytes) values (?, ?)
