@@ -5,6 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
+import { eventually } from '../support/eventually.js'
 import { bytesOf, sha256 } from '../support/images.js'
 import { BerthProcess, runBerth, serveBerth, type ServedBerth } from '../support/process.js'
 
@@ -122,7 +123,10 @@ describe('berth serve', () => {
     expect(ready.status).toBe(503)
     expect(await ready.json()).toEqual({ status: 'unavailable', failed: ['blobs'] })
     expect(well.status).toBe(200)
-    expect(berth.stderr).toMatch(/"a store is not ready"/)
+    await eventually(
+      () => berth.stderr,
+      (text) => text.includes('"a store is not ready"'),
+    )
   })
 
   it('warns when everybody can reach it and may push, with the real port', async () => {

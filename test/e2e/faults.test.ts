@@ -85,6 +85,24 @@ describe('a disk that is full', () => {
   })
 })
 
+describe('a log that cannot be written', () => {
+  it('stops neither the registry nor its end', async () => {
+    const dataDirectory = await temporaryDirectory()
+    const berth = await startBerth({ dataDirectory, logTo: '/dev/full' })
+
+    const pushed = await push(berth, newFile(1000))
+    const statuses = new Set<number>()
+    for (let count = 0; count < 50; count++) {
+      statuses.add((await read(berth, pushed.digest)).status)
+    }
+    process.kill(berth.pid)
+
+    expect(pushed.status).toBe(201)
+    expect([...statuses]).toEqual([200])
+    expect(await berth.exitCode()).toBe(0)
+  })
+})
+
 describe('a sync that fails', () => {
   it.each([
     ['a file', 100_000],

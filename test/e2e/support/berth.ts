@@ -11,6 +11,8 @@ export interface BerthOptions {
   readonly dataDirectory?: string
   /** A free port when absent. */
   readonly port?: number
+  /** A file that takes the log, or does not; kept for a failed test when absent. */
+  readonly logTo?: string
 }
 
 /** A registry in a process of its own, as `berth serve` runs it. */
@@ -30,9 +32,12 @@ export interface Berth {
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
 export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
+  const command = [process.execPath, program, 'serve']
+  command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
+  const { logTo } = options
   const daemon = await Daemon.start(
-    process.execPath,
-    [program, 'serve', '--port', String(options.port ?? 0), '--data', dataDirectory],
+    'sh',
+    ['-c', logTo === undefined ? 'exec "$@"' : `exec "$@" 2>${logTo}`, 'sh', ...command],
     { environment: clientEnvironment(), isReady: ({ output }) => portIn(output) !== undefined },
   )
   onTestFinished(() => daemon.stop())
