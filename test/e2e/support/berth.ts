@@ -13,6 +13,8 @@ export interface BerthOptions {
   readonly port?: number
   /** A file that takes the log, or does not; kept for a failed test when absent. */
   readonly logTo?: string
+  /** Options of Node.js itself. */
+  readonly nodeOptions?: readonly string[]
 }
 
 /** A registry in a process of its own, as `berth serve` runs it. */
@@ -32,7 +34,7 @@ export interface Berth {
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
 export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
-  const command = [process.execPath, program, 'serve']
+  const command = [process.execPath, ...(options.nodeOptions ?? []), program, 'serve']
   command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
   const { logTo } = options
   const daemon = await Daemon.start(
