@@ -8,6 +8,7 @@ import type { Registry, Stores } from './registry/registry.js'
 import { logRequests, logWhenDone } from './request-log.js'
 import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
+import { hideContentType } from './v2/bodies.js'
 import { errorHandler, notFoundHandler } from './v2/errors.js'
 import { v2 } from './v2/index.js'
 import { foldName } from './v2/names.js'
@@ -45,6 +46,11 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
       onError(error, request, reply)
     },
   })
+  // Bodies belong to the routes that want them: no type, length or encoding is refused before, also
+  // where there is no route.
+  app.addHook('onRequest', async (request) => hideContentType(request))
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   setUpTransport(app, config.http)
   logRequests(app)
   app.setErrorHandler(onError)

@@ -5,7 +5,6 @@ import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { Registry } from '../registry/registry.js'
 import { sendJson } from './answers.js'
 import { blobRoutes } from './blobs.js'
-import { hideContentType } from './bodies.js'
 import { catalogRoutes } from './catalog.js'
 import { manifestRoutes } from './manifests.js'
 import { referrerRoutes } from './referrers.js'
@@ -23,10 +22,6 @@ export interface V2Options {
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
   const { registry, metadata, policy, manifestBytesMax } = options
 
-  // Bodies belong to the routes that want them: no type, length or encoding is refused before.
-  app.addHook('onRequest', async (request) => hideContentType(request))
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   guard(app, policy)
 
   // Spec: "Determining Support" (end-1).

@@ -68,6 +68,18 @@ describe('a path that is no endpoint', () => {
   })
 })
 
+describe('a body of any type where nothing takes one', () => {
+  it.each(['garbage', 'application/json', ''])('changes no answer: "%s"', async (contentType) => {
+    const { app } = await startTestServer()
+    const post = (url: string) =>
+      app.inject({ method: 'POST', url, headers: { 'content-type': contentType }, payload: '{' })
+
+    expect((await post('/v2/nothing')).statusCode).toBe(404)
+    expect((await post('/v2/a/tags/list')).statusCode).toBe(405)
+    expect((await post('/v2/a/blobs/uploads/')).statusCode).toBe(202)
+  })
+})
+
 describe('a URL that cannot be read', () => {
   it.each(['/v2/a/manifests/%zz', '/v2/a/blobs/%', '/v2/%ff/tags/list', '/%E0%A4%A'])(
     '%s is 400 in the form of errors that clients read',
