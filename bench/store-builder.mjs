@@ -47,8 +47,8 @@ const SHARED = ['{"config":{"Labels":{"description":"made to measure"}}}', 'a la
 export async function buildStore(directory, sizes) {
   const connection = openForWriting(path.join(directory, 'berth.db'))
   // Nobody relies on this store before it is whole.
-  connection.pragma('synchronous = OFF')
-  connection.pragma('cache_size = -524288')
+  connection.exec('pragma synchronous = OFF')
+  connection.exec('pragma cache_size = -524288')
   migrate(connection, migrations)
   const writes = prepareWrites(connection)
   const names = Array.from({ length: sizes.repositories }, (_, index) => repositoryName(index))
@@ -73,7 +73,7 @@ export async function buildStore(directory, sizes) {
   }
 
   await runInGroups(new GroupCommit(connection), pushes())
-  connection.pragma('wal_checkpoint(TRUNCATE)')
+  connection.exec('pragma wal_checkpoint(TRUNCATE)')
   connection.close()
   return {
     directory,

@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
+// Its garbage collection could end this process, which goes on as the server: see connection.ts.
+const kept = []
+
 const buildStamp = path.join(root, 'dist', '.berth-built')
 
 export function prepare() {
@@ -52,7 +55,7 @@ function packagesIn(file) {
 function nativeModuleProblem() {
   try {
     const Database = createRequire(import.meta.url)('better-sqlite3')
-    new Database(':memory:').close()
+    kept.push(new Database(':memory:'))
     return undefined
   } catch (error) {
     return error.message

@@ -9,12 +9,19 @@ const busyTimeoutMs = 10_000
 /** What the event loop's reads keep of the database in memory, four times SQLite's usual. */
 const readCacheKiB = 64 * 1024
 
+/**
+ * From Node.js 24.19 on, an object of better-sqlite3 12 that is garbage-collected at the wrong moment
+ * ends the process (13 has the cure, and needs Node.js 22). So none of ours ever is: connections last as
+ * long as the process and statements are prepared once, so there are few. What would make more of
+ * them, `pragma()` and `iterate()`, is not used.
+ */
+const kept: object[] = []
+
 /** Opens the database for its one writer, and makes it when it is not there. */
 export function openForWriting(file: string): Connection {
   const connection = new Database(file, { timeout: busyTimeoutMs })
-  connection.pragma('journal_mode = WAL')
-  setUp(connection)
-  return connection
+  connection.exec('pragma journal_mode = WAL')
+  return setUp(connection)
 }
 
 /** Opens a database that a writer has open already. */
@@ -24,17 +31,24 @@ export function openForReading(file: string): Connection {
     fileMustExist: true,
     timeout: busyTimeoutMs,
   })
-  setUp(connection)
   // Negative: in KiB, not in pages.
-  connection.pragma(`cache_size = -${readCacheKiB}`)
-  return connection
+  connection.exec(`pragma cache_size = -${readCacheKiB}`)
+  return setUp(connection)
 }
 
-function setUp(connection: Connection): void {
+function setUp(connection: Connection): Connection {
   // better-sqlite3 is built to fall back to NORMAL in WAL mode, where a power cut takes the last
   // commits along; so this must be said after journal_mode, on every connection.
-  connection.pragma('synchronous = FULL')
-  connection.pragma('foreign_keys = ON')
+  connection.exec('pragma synchronous = FULL')
+  connection.exec('pragma foreign_keys = ON')
+  const prepare = connection.prepare.bind(connection)
+  connection.prepare = ((sql: string) => {
+    const statement = prepare(sql)
+    kept.push(statement)
+    return statement
+  }) as Connection['prepare']
+  kept.push(connection)
+  return connection
 }
 
 /**

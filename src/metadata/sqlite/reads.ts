@@ -48,6 +48,9 @@ const manifestTables = `
 
 const referrerColumns = 'm.media_type, m.size_bytes, m.artifact_type, m.annotations'
 
+/** Rows that are read before their size is known. */
+const smallBatch = 16
+
 /** What only looks: statements prepared once, named for the question they answer. */
 export class Reads {
   readonly #repositories: Repositories
@@ -161,23 +164,29 @@ export class Reads {
     const repositoryId = this.#repositories.find(repository)
     if (repositoryId === undefined) return { entries: [], hasMore: false }
     const statement = artifactTypes.length > 0 ? this.#referrersOfTypes : this.#referrers
-    const rows = statement.iterate({
-      repositoryId,
-      subject,
-      fallbackTag: fallbackTagOf(subject),
-      after,
-      ...(artifactTypes.length > 0 && { types: JSON.stringify(artifactTypes) }),
-    })
     const entries: Referrer[] = []
     let bytes = 0
-    for (const row of rows) {
-      bytes += sizeInPage(row)
-      if (entries.length === limit || (bytes > bytesMax && entries.length > 0)) {
-        return { entries, hasMore: true }
+    let last = after
+    // In batches, and a small one first: annotations may be megabytes each.
+    for (let batch = smallBatch; ; batch = nextBatch(entries.length, bytes, bytesMax)) {
+      const rows = statement.all({
+        repositoryId,
+        subject,
+        fallbackTag: fallbackTagOf(subject),
+        after: last,
+        batch,
+        ...(artifactTypes.length > 0 && { types: JSON.stringify(artifactTypes) }),
+      })
+      for (const row of rows) {
+        bytes += sizeInPage(row)
+        if (entries.length === limit || (bytes > bytesMax && entries.length > 0)) {
+          return { entries, hasMore: true }
+        }
+        entries.push(referrerOf(row))
+        last = row.digest
       }
-      entries.push(referrerOf(row))
+      if (rows.length < batch) return { entries, hasMore: false }
     }
-    return { entries, hasMore: false }
   }
 
   searchRepositories(term: string, limit: number): RepositoryName[] {
@@ -243,7 +252,7 @@ function referrersSql(index: string, andType: string): string {
     cross join manifests m on m.repository_id = t.repository_id and m.digest = r.digest
       and m.deleted_at is null
     where t.repository_id = @repositoryId and t.name = @fallbackTag and r.digest > @after ${andType}
-    order by 1`
+    order by 1 limit @batch`
 }
 
 function manifestOf(row: ManifestRow): StoredManifest {
@@ -265,6 +274,12 @@ function referrerOf(row: ReferrerRow): Referrer {
       annotations: JSON.parse(row.annotations) as Record<string, string>,
     }),
   }
+}
+
+/** How many more rows the page has room for, if they are like those before; one more tells its end. */
+function nextBatch(entryCount: number, bytes: number, bytesMax: number): number {
+  const room = Math.floor((bytesMax - bytes) / (bytes / entryCount))
+  return Math.max(smallBatch, room + 1)
 }
 
 /** What a descriptor takes in the answer, generously: its fixed members have under 400 bytes. */

@@ -38,7 +38,7 @@ function startWriter(port: MessagePort, options: WriterOptions): void {
       }
       if (requests.length > 0) send(port, { answers: commit(group, writes, requests) })
       if (isLast) {
-        connection.pragma('wal_checkpoint(TRUNCATE)')
+        connection.exec('pragma wal_checkpoint(TRUNCATE)')
         connection.close()
         send(port, { closed: true })
         port.close()
