@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
-// Its garbage collection could end this process, which goes on as the server: see connection.ts.
+// Its garbage collection could end this process, which goes on as the server: see kept.ts.
 const kept = []
 
 const buildStamp = path.join(root, 'dist', '.berth-built')

@@ -3,6 +3,7 @@ import path from 'node:path'
 import Database from 'better-sqlite3'
 import { syncPath } from './durable-files.js'
 import { errorCode } from './errors.js'
+import { keep } from './metadata/sqlite/kept.js'
 
 /** The data directory cannot be used; the message says why, for a person. */
 export class DataDirectoryError extends Error {
@@ -23,7 +24,7 @@ export function takeDataDirectory(directory: string): () => void {
   let lock: Database.Database | undefined
   try {
     makeDurably(directory)
-    lock = new Database(path.join(directory, 'berth.lock'), { timeout: 0 })
+    lock = keep(new Database(path.join(directory, 'berth.lock'), { timeout: 0 }))
     lock.exec('begin exclusive')
     writeFileSync(pidFile, `${process.pid}\n`)
   } catch (error) {

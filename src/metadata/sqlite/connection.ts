@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3'
 import { DurabilityLostError, errorCode, RegistryError, storageFull } from '../../errors.js'
+import { keep } from './kept.js'
 
 export type Connection = Database.Database
 
@@ -8,14 +9,6 @@ const busyTimeoutMs = 10_000
 
 /** What the event loop's reads keep of the database in memory, four times SQLite's usual. */
 const readCacheKiB = 64 * 1024
-
-/**
- * From Node.js 24.19 on, an object of better-sqlite3 12 that is garbage-collected at the wrong moment
- * ends the process (13 has the cure, and needs Node.js 22). So none of ours ever is: connections last as
- * long as the process and statements are prepared once, so there are few. What would make more of
- * them, `pragma()` and `iterate()`, is not used.
- */
-const kept: object[] = []
 
 /** Opens the database for its one writer, and makes it when it is not there. */
 export function openForWriting(file: string): Connection {
@@ -42,13 +35,8 @@ function setUp(connection: Connection): Connection {
   connection.exec('pragma synchronous = FULL')
   connection.exec('pragma foreign_keys = ON')
   const prepare = connection.prepare.bind(connection)
-  connection.prepare = ((sql: string) => {
-    const statement = prepare(sql)
-    kept.push(statement)
-    return statement
-  }) as Connection['prepare']
-  kept.push(connection)
-  return connection
+  connection.prepare = ((sql: string) => keep(prepare(sql))) as Connection['prepare']
+  return keep(connection)
 }
 
 /**
