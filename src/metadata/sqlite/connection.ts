@@ -35,7 +35,7 @@ function setUp(connection: Connection): Connection {
   connection.exec('pragma synchronous = FULL')
   connection.exec('pragma foreign_keys = ON')
   const prepare = connection.prepare.bind(connection)
-  connection.prepare = ((sql: string) => keep(prepare(sql))) as Connection['prepare']
+  connection.prepare = (sql: string) => keep(prepare(sql))
   return keep(connection)
 }
 
