@@ -14,16 +14,14 @@ export class Housekeeping {
   readonly #registry: Registry
   readonly #options: HousekeepingOptions
   readonly #timer: NodeJS.Timeout
-  #underWay: Promise<void>
+  #underWay: Promise<void> | undefined
 
   /** Starts with a first round. */
   constructor(registry: Registry, options: HousekeepingOptions) {
     this.#registry = registry
     this.#options = options
-    this.#underWay = this.round()
-    this.#timer = setInterval(() => {
-      this.#underWay = this.#underWay.then(() => this.round())
-    }, intervalMs)
+    this.#start()
+    this.#timer = setInterval(() => this.#start(), intervalMs)
     this.#timer.unref()
   }
 
@@ -31,6 +29,13 @@ export class Housekeeping {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await this.#underWay
+  }
+
+  /** A round that takes longer than the interval is not followed by those it has missed. */
+  #start(): void {
+    this.#underWay ??= this.round().finally(() => {
+      this.#underWay = undefined
+    })
   }
 
   /** What one round does; throws for nothing but defects. */
