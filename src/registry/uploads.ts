@@ -273,7 +273,7 @@ export class Uploads {
       await check()
     } catch (error) {
       if (error instanceof RegistryError && error.code === 'DIGEST_INVALID') {
-        await this.abort(upload.repository, upload.id).catch(ignoreUnknown)
+        await this.abort(upload.repository, upload.id).catch(ignoreRefusal)
       }
       throw error
     }

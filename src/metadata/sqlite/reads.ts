@@ -13,7 +13,7 @@ import type {
 } from '../metadata-store.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
-import { Repositories, repositoryUnknown } from './repositories.js'
+import { Repositories } from './repositories.js'
 import { RepositorySearch } from './repository-search.js'
 import { uploadUnknown } from './upload-writes.js'
 
@@ -150,8 +150,7 @@ export class Reads {
   }
 
   listTags(repository: RepositoryName, { after = '', limit }: PageRequest): Page<string> {
-    const id = this.#repositories.find(repository)
-    if (id === undefined) throw repositoryUnknown(repository)
+    const id = this.#repositories.get(repository)
     return pageOf(this.#tagsAfter.all(id, after, limit + 1), limit)
   }
 
@@ -168,7 +167,9 @@ export class Reads {
     let bytes = 0
     let last = after
     // In batches, and a small one first: annotations may be megabytes each.
-    for (let batch = smallBatch; ; batch = nextBatch(entries.length, bytes, bytesMax)) {
+    for (let wanted = smallBatch; ; wanted = nextBatch(entries.length, bytes, bytesMax)) {
+      // One more than there may be tells that there is more.
+      const batch = Math.min(wanted, limit + 1 - entries.length)
       const rows = statement.all({
         repositoryId,
         subject,
