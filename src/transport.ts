@@ -8,7 +8,7 @@ import { answerOf } from './v2/errors.js'
 /** Room for a Range header with a thousand parts, or a hundred tag parameters. */
 export const headerBytesMax = 64 * 1024
 
-export const urlLengthMax = 32 * 1024
+const urlLengthMax = 32 * 1024
 
 /** What a client is still sending after its refusal is read and dropped for so long. */
 const drainMs = 10_000

@@ -3,7 +3,7 @@ import type { Command } from './commands.js'
 import { EXIT_OK, parseOptions } from './usage.js'
 
 /** As package.json says. */
-export function berthVersion(): string {
+function berthVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }

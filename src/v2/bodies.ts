@@ -9,10 +9,7 @@ import { parseContentRange } from './ranges.js'
  *
  * @throws {@link RegistryError} (while iterating) `SIZE_INVALID` when the client goes away
  */
-export async function* bodyOf(
-  request: FastifyRequest,
-  reply: FastifyReply,
-): AsyncGenerator<Uint8Array> {
+async function* bodyOf(request: FastifyRequest, reply: FastifyReply): AsyncGenerator<Uint8Array> {
   invite(request, reply)
   try {
     yield* request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>

@@ -26,7 +26,7 @@ export interface ErrorAnswer {
  *
  * @see distribution-spec, "Error Codes"
  */
-export function refusalOf(error: unknown): RegistryError {
+function refusalOf(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
   const status = (error as Partial<FastifyError>).statusCode
   const code = status === undefined ? undefined : FRAMEWORK_CODES[status]
