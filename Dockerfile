@@ -44,6 +44,8 @@ COPY --from=build /build/package.json /build/LICENSE /build/README.m[d] /build/c
 ENV BERTH_HTTP_HOST=0.0.0.0 \
     BERTH_HTTP_PORT=5000 \
     BERTH_DATA_DIRECTORY=/data
+# Files are read, written and synced on these threads; a cold disk must not hold up all of them.
+ENV UV_THREADPOOL_SIZE=16
 EXPOSE 5000
 VOLUME /data
 USER 10001:10001

@@ -83,6 +83,12 @@ export const configSchema = {
           default: 65536,
           description: 'Blobs up to this size are kept in the database instead of in files.',
         },
+        sendfile: {
+          type: 'boolean',
+          default: true,
+          description:
+            'Lets the kernel send large blobs where it can: on Linux, over plain HTTP, with the optional package koffi.',
+        },
       },
     },
     uploads: {
@@ -211,7 +217,7 @@ export interface Config {
     readonly shutdownSeconds: number
   }
   readonly access: { readonly mode: 'open' | 'readOnly' }
-  readonly storage: { readonly inlineBytesMax: number }
+  readonly storage: { readonly inlineBytesMax: number; readonly sendfile: boolean }
   readonly uploads: { readonly expireSeconds: number; readonly sessionsMax: number }
   readonly manifests: {
     readonly bytesMax: number

@@ -6,6 +6,8 @@ interface Traffic {
   readonly sent: number
 }
 
+const nothing: Traffic = { received: 0, sent: 0 }
+
 /** What had gone over a connection when its last request ended. */
 const trafficBefore = new WeakMap<Socket, Traffic>()
 
@@ -46,8 +48,14 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply): void 
   })
 }
 
+/** Bytes that went over a connection without Node.js, which therefore does not count them. */
+export function countSent(socket: Socket, byteCount: number): void {
+  const { received, sent } = trafficBefore.get(socket) ?? nothing
+  trafficBefore.set(socket, { received, sent: sent - byteCount })
+}
+
 function trafficSinceLast(socket: Socket): Traffic {
-  const before = trafficBefore.get(socket) ?? { received: 0, sent: 0 }
+  const before = trafficBefore.get(socket) ?? nothing
   const now = { received: socket.bytesRead, sent: socket.bytesWritten }
   trafficBefore.set(socket, now)
   return { received: now.received - before.received, sent: now.sent - before.sent }

@@ -9,6 +9,7 @@ import { Housekeeping } from './housekeeping.js'
 import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
 import { createRegistry } from './registry/registry.js'
 import { FsBlobStore } from './storage/fs-blob-store.js'
+import { Sendfile } from './storage/sendfile.js'
 
 export interface ServerOptions {
   readonly config: Config
@@ -44,7 +45,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
   }
   try {
-    const blobs = await FsBlobStore.open(directory)
+    const blobs = await FsBlobStore.open(directory, {
+      ...(config.storage.sendfile && { sendfile: new Sendfile(log) }),
+    })
     const metadata = await SqliteMetadataStore.open({ file: path.join(directory, 'berth.db') })
     undo.push(() => metadata.close())
     if (metadata.migrationCopy !== undefined) {

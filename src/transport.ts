@@ -36,6 +36,7 @@ export function setUpTransport(
   })
   app.addHook('onResponse', async (request) => drain(request.raw))
   cutUnusedConnections(app)
+  rememberAnswers(app)
 }
 
 /**
@@ -62,6 +63,24 @@ function cutUnusedConnections(app: FastifyInstance): void {
   })
 }
 
+/** The answers that a connection still owes. */
+const answersOwed = new WeakMap<Socket, Set<ServerResponse>>()
+
+function rememberAnswers(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ raw: { socket } }, { raw: response }) => {
+    const owed = answersOwed.get(socket)
+    if (owed) owed.add(response)
+    else answersOwed.set(socket, new Set([response]))
+    response.once('close', () => answersOwed.get(socket)?.delete(response))
+  })
+}
+
+/** Whether a client would take what is written now for a part of an answer that has begun. */
+function isInsideAnswer(socket: Socket): boolean {
+  const owed = [...(answersOwed.get(socket) ?? [])]
+  return owed.some(({ headersSent, writableFinished }) => headersSent && !writableFinished)
+}
+
 /**
  * A client that was refused early goes on sending, and reads the answer only afterwards; closing
  * on it would show there as a broken pipe.
@@ -81,7 +100,7 @@ const CODE_OF_PARSER: Readonly<Record<string, ErrorCode>> = {
 
 /** What never became a request: garbage, oversized headers, headers that took too long. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (error.code === 'ECONNRESET' || !socket.writable || isInsideAnswer(socket)) {
     socket.destroy()
     return
   }

@@ -1,10 +1,9 @@
-import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError } from '../errors.js'
 import type { MetadataStore, StoredBlob } from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
-import { BlobDamagedError, type BlobStore, type ByteRange } from '../storage/blob-store.js'
+import { BlobDamagedError, type BlobStore, type OpenBlob } from '../storage/blob-store.js'
 import type { Leases } from './leases.js'
 
 export interface BlobsOptions {
@@ -53,15 +52,16 @@ export class Blobs {
   }
 
   /**
-   * The bytes of a blob, or of a part of it.
+   * Opens a blob for reading.
    *
+   * @returns its bytes, where the metadata store keeps them; else the blob, to be closed
    * @throws {@link RegistryError} `BLOB_UNKNOWN` when the bytes are found damaged or missing before
    *   the first one is given; from then on the blob counts as absent until it is pushed again
    */
-  async read(blob: StoredBlob, range?: ByteRange): Promise<Readable> {
+  async open(blob: StoredBlob): Promise<Buffer | OpenBlob> {
     try {
-      if (blob.inline) return await this.#readInline(blob, range)
-      return await this.#store.read(blob.digest, blob.sizeBytes, range)
+      if (blob.inline) return await this.#readInline(blob)
+      return await this.#store.open(blob.digest, blob.sizeBytes)
     } catch (error) {
       if (!(error instanceof BlobDamagedError)) throw error
       this.#log.error({ err: error, digest: blob.digest }, 'a stored blob is damaged')
@@ -71,6 +71,30 @@ export class Blobs {
         'the stored bytes of this blob are damaged; pushing it again heals it',
         { details: [{ digest: blob.digest }], cause: error },
       )
+    }
+  }
+
+  /**
+   * The bytes of a small blob.
+   *
+   * @throws what {@link open} throws
+   */
+  async readWhole(blob: StoredBlob): Promise<Buffer> {
+    const opened = await this.open(blob)
+    if (Buffer.isBuffer(opened)) return opened
+    const bytes = Buffer.alloc(blob.sizeBytes)
+    let length = 0
+    const write = async (piece: Uint8Array) => {
+      bytes.set(piece, length)
+      length += piece.byteLength
+    }
+    try {
+      if (blob.sizeBytes > 0) {
+        await opened.send({ firstByte: 0, lastByte: blob.sizeBytes - 1 }, { write })
+      }
+      return bytes
+    } finally {
+      await opened.close()
     }
   }
 
@@ -108,13 +132,11 @@ export class Blobs {
     })
   }
 
-  async #readInline({ digest, sizeBytes }: StoredBlob, range?: ByteRange): Promise<Readable> {
+  async #readInline({ digest }: StoredBlob): Promise<Buffer> {
     const bytes = await this.#metadata.readInlineBlob(digest)
     if (bytes === undefined || digestOf(bytes, algorithmOf(digest)) !== digest) {
       throw new BlobDamagedError('the inline bytes do not have their digest')
     }
-    const { firstByte, lastByte } = range ?? { firstByte: 0, lastByte: sizeBytes - 1 }
-    // One piece, not one piece for each byte.
-    return Readable.from([bytes.subarray(firstByte, lastByte + 1)], { objectMode: false })
+    return bytes
   }
 }

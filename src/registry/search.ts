@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers'
 import { RegistryError } from '../errors.js'
 import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.js'
 import { isDigest, type Digest } from '../oci/digest.js'
@@ -78,9 +77,9 @@ export class Search {
   async #describeByLabels(repository: RepositoryName, config: Digest): Promise<string | undefined> {
     const blob = await orAbsent(this.#blobs.get(repository, config))
     if (blob === undefined || blob.sizeBytes > configBytesMax) return undefined
-    const stream = await orAbsent(this.#blobs.read(blob))
-    if (stream === undefined) return undefined
-    const settings = parseObject(await buffer(stream))['config']
+    const bytes = await orAbsent(this.#blobs.readWhole(blob))
+    if (bytes === undefined) return undefined
+    const settings = parseObject(bytes)['config']
     return isObject(settings) ? descriptionIn(settings['Labels']) : undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Socket } from 'node:net'
 import type { Digest, RunningDigest } from '../oci/digest.js'
 
 /**
@@ -43,12 +43,12 @@ export interface BlobStore {
   abort(uploadId: string): Promise<void>
 
   /**
-   * Opens a blob; the stream gives exactly the bytes asked for, or fails.
+   * Opens a blob for reading.
    *
    * @param sizeBytes - the size of the whole blob; checked before anything is promised
    * @throws {@link BlobDamagedError} when it is missing or unreadable, or has another size
    */
-  read(digest: Digest, sizeBytes: number, range?: ByteRange): Promise<Readable>
+  open(digest: Digest, sizeBytes: number): Promise<OpenBlob>
 
   /** Throws when nothing can be written. */
   checkReady(): Promise<void>
@@ -71,6 +71,40 @@ export interface ByteRange {
   readonly firstByte: number
   /** Inclusive. */
   readonly lastByte: number
+}
+
+/** A blob while it is read. Whoever has opened it closes it, when no `send` is under way. */
+export interface OpenBlob {
+  /**
+   * Sends exactly the bytes of a range, in order, as fast as the sink takes them.
+   *
+   * @throws {@link BlobDamagedError} when they end too early; what the sink throws
+   */
+  send(range: ByteRange, sink: ByteSink): Promise<void>
+
+  close(): Promise<void>
+}
+
+/** What takes the bytes of a blob. One call at a time. */
+export interface ByteSink {
+  /**
+   * Takes a piece. When this resolves, the piece is done with and its memory used for the next.
+   *
+   * @throws an error when nobody takes bytes any more
+   */
+  write(piece: Uint8Array): Promise<void>
+
+  /** Where the bytes end up, if that is a connection on which the kernel itself may put them. */
+  readonly direct?: DirectConnection | undefined
+}
+
+/** A way past {@link ByteSink.write}, to a connection that carries the bytes as they are. */
+export interface DirectConnection {
+  readonly socket: Socket
+  /** Waits until everything that was written before is with the kernel. */
+  flush(): Promise<void>
+  /** Is told of bytes that the kernel has taken. */
+  sent(byteCount: number): void
 }
 
 /** A blob that should be there is not, or not as it was stored. */

@@ -1,7 +1,6 @@
 import { constants } from 'node:fs'
 import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import type { Readable } from 'node:stream'
 import { sync, syncFolder } from '../durable-files.js'
 import { errorCode, isDiskFull, RegistryError, storageFull } from '../errors.js'
 import { algorithmOf, hexOf, requireSameDigest, RunningDigest, type Digest } from '../oci/digest.js'
@@ -10,10 +9,11 @@ import {
   BlobDamagedError,
   type Appended,
   type BlobStore,
-  type ByteRange,
+  type OpenBlob,
   type UploadedBlob,
 } from './blob-store.js'
-import { FileRangeStream } from './fs-blob-stream.js'
+import { FsOpenBlob } from './fs-open-blob.js'
+import type { Sendfile } from './sendfile.js'
 
 /** Upload ids name files; anything else in one would be a way out of the folder. */
 const SAFE_FILE_NAME = /^[A-Za-z0-9-]{1,64}$/
@@ -31,17 +31,26 @@ const SAFE_FILE_NAME = /^[A-Za-z0-9-]{1,64}$/
  */
 export class FsBlobStore implements BlobStore {
   readonly #root: string
+  readonly #sendfile: Sendfile | undefined
 
-  private constructor(root: string) {
+  private constructor(root: string, sendfile: Sendfile | undefined) {
     this.#root = root
+    this.#sendfile = sendfile
   }
 
-  /** Opens the store in a folder, and makes it there on the first start. */
-  static async open(root: string): Promise<FsBlobStore> {
+  /**
+   * Opens the store in a folder, and makes it there on the first start.
+   *
+   * @param options - `sendfile`: lets the kernel send files where it can
+   */
+  static async open(
+    root: string,
+    { sendfile }: { readonly sendfile?: Sendfile } = {},
+  ): Promise<FsBlobStore> {
     for (const folder of ['blobs/sha256', 'blobs/sha512', 'uploads']) {
       await mkdir(path.join(root, folder), { recursive: true })
     }
-    const store = new FsBlobStore(root)
+    const store = new FsBlobStore(root, sendfile)
     await syncFolder(path.join(root, 'blobs'))
     await syncFolder(root)
     return store
@@ -113,7 +122,7 @@ export class FsBlobStore implements BlobStore {
     await rm(this.#uploadPath(uploadId), { force: true })
   }
 
-  async read(digest: Digest, sizeBytes: number, range?: ByteRange): Promise<Readable> {
+  async open(digest: Digest, sizeBytes: number): Promise<OpenBlob> {
     let file: FileHandle
     try {
       file = await open(this.#blobPath(digest), constants.O_RDONLY)
@@ -127,7 +136,7 @@ export class FsBlobStore implements BlobStore {
       if (size !== sizeBytes) {
         throw new BlobDamagedError(`the blob has ${size} bytes instead of ${sizeBytes}`)
       }
-      return new FileRangeStream(file, range ?? { firstByte: 0, lastByte: sizeBytes - 1 })
+      return new FsOpenBlob(file, this.#sendfile)
     } catch (error) {
       await file.close()
       throw error

@@ -360,6 +360,31 @@ describe('berth serve cannot start', () => {
 })
 
 describe('the log of berth serve', () => {
+  it.each(['true', 'false'])(
+    'counts all bytes that were sent, with sendfile %s',
+    async (sendfile) => {
+      const { berth, url } = await serveBerth(await temporaryDirectory(), [], {
+        environment: { BERTH_STORAGE_SENDFILE: sendfile },
+      })
+      const bytes = bytesOf(5_000_000)
+      const blob = `${url}/v2/team/app/blobs/${sha256(bytes)}`
+      await fetch(`${url}/v2/team/app/blobs/uploads/?digest=${sha256(bytes)}`, {
+        method: 'POST',
+        body: bytes,
+      })
+
+      await (await fetch(blob)).arrayBuffer()
+      await (await fetch(`${url}/v2/`)).arrayBuffer()
+      berth.signal('SIGTERM')
+      await berth.exit()
+
+      const [, whole, base] = berth.logLines().filter(({ msg }) => msg === 'request')
+      expect(whole?.['bytes']).toBeGreaterThan(bytes.length)
+      expect(whole?.['bytes']).toBeLessThan(bytes.length + 2_000)
+      expect(base?.['bytes']).toBeLessThan(2_000)
+    },
+  )
+
   it('has one line a request, and nothing in it that could be a secret', async () => {
     const { berth, url } = await serveBerth(await temporaryDirectory())
     const headers = { authorization: 'Basic c2VjcmV0OnNlY3JldA==', cookie: 'session=secret-cookie' }

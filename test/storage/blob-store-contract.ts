@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { RunningDigest, type Digest } from '../../src/oci/digest.js'
-import type { BlobStore, ByteRange } from '../../src/storage/blob-store.js'
+import type { BlobStore, ByteRange, ByteSink, OpenBlob } from '../../src/storage/blob-store.js'
 import { bytesOf, sha256, sha512 } from '../support/images.js'
 
 const MEBIBYTE = 1024 * 1024
@@ -312,16 +311,17 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
         const store = await open()
         const bytes = bytesOf(2 * MEBIBYTE)
         await put(store, bytes)
-        const stream = await store.read(sha256(bytes), bytes.length)
-        const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-        const pieces = [await iterator.next()]
+        const blob = await store.open(sha256(bytes), bytes.length)
+        const sink = new HeldSink()
+        const sent = blob.send({ firstByte: 0, lastByte: bytes.length - 1 }, sink)
+        await sink.hasPiece()
 
         await put(store, bytes)
-        for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
-          pieces.push(next)
-        }
+        sink.release()
+        await sent
+        await blob.close()
 
-        const read = Buffer.concat(pieces.map(({ value }) => value as Buffer))
+        const read = Buffer.concat(sink.pieces)
         expect(read.equals(bytes)).toBe(true)
       })
     })
@@ -427,18 +427,72 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
         await expectDamaged(store, sha512('hello'), 5)
       })
 
-      it('can be given up at any time', async () => {
+      it('sends several ranges of a blob that is open, one after the other', async () => {
         const store = await open()
         const bytes = bytesOf(2 * MEBIBYTE)
         await put(store, bytes)
+        const blob = await store.open(sha256(bytes), bytes.length)
+        const sink = new HeldSink()
+        sink.release()
 
-        const unread = await store.read(sha256(bytes), bytes.length)
-        await closed(unread.destroy())
-        const begun = await store.read(sha256(bytes), bytes.length)
-        await begun[Symbol.asyncIterator]().next()
-        await closed(begun.destroy())
+        await blob.send({ firstByte: MEBIBYTE, lastByte: 2 * MEBIBYTE - 1 }, sink)
+        await blob.send({ firstByte: 0, lastByte: MEBIBYTE - 1 }, sink)
+        await blob.close()
 
+        const halves = [bytes.subarray(MEBIBYTE), bytes.subarray(0, MEBIBYTE)]
+        expect(Buffer.concat(sink.pieces).equals(Buffer.concat(halves))).toBe(true)
+      })
+
+      it('gives the next piece only when the one before is done with', async () => {
+        const store = await open()
+        const bytes = bytesOf(2 * MEBIBYTE)
+        await put(store, bytes)
+        const blob = await store.open(sha256(bytes), bytes.length)
+        const sink = new HeldSink()
+        const sent = blob.send({ firstByte: 0, lastByte: bytes.length - 1 }, sink)
+
+        const first = await sink.hasPiece()
+        const copy = Buffer.from(first)
+        // Others come and go meanwhile, and must not get its memory.
+        await Promise.all(
+          Array.from({ length: 20 }, () => readAll(store, sha256(bytes), bytes.length)),
+        )
+
+        expect(sink.pieces).toHaveLength(1)
+        expect(copy.equals(first)).toBe(true)
+        sink.release()
+        await sent
+        await blob.close()
+        expect(Buffer.concat(sink.pieces).equals(bytes)).toBe(true)
+      })
+
+      it.each([0, 1, 5])('fails as its sink does, after %i pieces', async (count) => {
+        const store = await open()
+        const bytes = bytesOf(3 * MEBIBYTE)
+        await put(store, bytes)
+        const blob = await store.open(sha256(bytes), bytes.length)
+        const failure = new Error('nobody takes it')
+        let taken = 0
+        const write = async () => {
+          if (taken === count) throw failure
+          taken++
+        }
+
+        const sent = blob.send({ firstByte: 0, lastByte: bytes.length - 1 }, { write })
+
+        await expect(sent).rejects.toBe(failure)
+        await blob.close()
         expect((await readAll(store, sha256(bytes), bytes.length)).equals(bytes)).toBe(true)
+      })
+
+      it('can be closed unread', async () => {
+        const store = await open()
+        await put(store, 'hello')
+
+        const blob = await store.open(sha256('hello'), 5)
+        await blob.close()
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
       })
     })
 
@@ -471,7 +525,43 @@ export async function readAll(
   sizeBytes: number,
   range?: ByteRange,
 ): Promise<Buffer> {
-  return buffer(await store.read(digest, sizeBytes, range))
+  const blob = await store.open(digest, sizeBytes)
+  try {
+    return await bytesFrom(blob, range ?? { firstByte: 0, lastByte: sizeBytes - 1 })
+  } finally {
+    await blob.close()
+  }
+}
+
+export async function bytesFrom(blob: OpenBlob, range: ByteRange): Promise<Buffer> {
+  const sink = new HeldSink()
+  sink.release()
+  await blob.send(range, sink)
+  return Buffer.concat(sink.pieces)
+}
+
+/** Keeps what it is given; takes nothing more than one piece before it is released. */
+export class HeldSink implements ByteSink {
+  readonly pieces: Buffer[] = []
+  #release!: () => void
+  readonly #released = new Promise<void>((resolve) => (this.#release = resolve))
+  #arrived!: (piece: Uint8Array) => void
+  readonly #first = new Promise<Uint8Array>((resolve) => (this.#arrived = resolve))
+
+  async write(piece: Uint8Array): Promise<void> {
+    this.#arrived(piece)
+    this.pieces.push(Buffer.from(piece))
+    await this.#released
+  }
+
+  /** The first piece as it was given: its memory is the store's. */
+  hasPiece(): Promise<Uint8Array> {
+    return this.#first
+  }
+
+  release(): void {
+    this.#release()
+  }
 }
 
 export function piecesOf(...pieces: readonly (Uint8Array | string)[]): AsyncIterable<Uint8Array> {
@@ -486,12 +576,7 @@ export async function expectDamaged(
   digest: Digest,
   sizeBytes: number,
 ): Promise<void> {
-  await expect(store.read(digest, sizeBytes)).rejects.toMatchObject({ name: 'BlobDamagedError' })
-}
-
-export async function closed(stream: Readable): Promise<void> {
-  if (stream.closed) return
-  await new Promise((resolve) => stream.once('close', resolve))
+  await expect(store.open(digest, sizeBytes)).rejects.toMatchObject({ name: 'BlobDamagedError' })
 }
 
 /** Bytes in pieces of these sizes, the last size again for what is left. */

@@ -1,7 +1,6 @@
 import { existsSync, fstatSync, readdirSync, statSync, type Stats } from 'node:fs'
 import { link, mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { hexOf, type Digest } from '../../src/oci/digest.js'
 import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
@@ -10,7 +9,7 @@ import { bytesOf, sha256, sha512 } from '../support/images.js'
 import {
   blobOf,
   blobStoreContract,
-  closed,
+  bytesFrom,
   expectDamaged,
   piecesOf,
   put,
@@ -135,59 +134,68 @@ describe('a damaged file', () => {
     expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
   })
 
-  it('fails the stream, instead of ending it early, when it is cut while being read', async () => {
+  it('fails the reader, instead of ending early, when it is cut while being read', async () => {
     const { store, blobFile } = await openStore()
     const bytes = bytesOf(4 * 1024 * 1024)
     await put(store, bytes)
-    const stream = await store.read(sha256(bytes), bytes.length)
+    const blob = await store.open(sha256(bytes), bytes.length)
 
     await truncate(blobFile(sha256(bytes)), 1024 * 1024 + 3)
 
-    await expect(buffer(stream)).rejects.toMatchObject({ name: 'BlobDamagedError' })
+    const read = bytesFrom(blob, { firstByte: 0, lastByte: bytes.length - 1 })
+    await expect(read).rejects.toMatchObject({ name: 'BlobDamagedError' })
+    await blob.close()
   })
 
-  it('fails the stream of a range that begins behind the cut', async () => {
+  it('fails the reader of a range that begins behind the cut', async () => {
     const { store, blobFile } = await openStore()
     await put(store, 'hello, world')
-    const stream = await store.read(sha256('hello, world'), 12, { firstByte: 7, lastByte: 11 })
+    const blob = await store.open(sha256('hello, world'), 12)
 
     await truncate(blobFile(sha256('hello, world')), 7)
 
-    await expect(buffer(stream)).rejects.toMatchObject({ name: 'BlobDamagedError' })
+    const read = bytesFrom(blob, { firstByte: 7, lastByte: 11 })
+    await expect(read).rejects.toMatchObject({ name: 'BlobDamagedError' })
+    await blob.close()
   })
 })
 
 describe('descriptors', () => {
-  it('are closed when a stream has ended, failed, or was given up', async () => {
+  it('are open while a blob is, and closed with it', async () => {
     const { root, store, blobFile } = await openStore()
     const bytes = bytesOf(1024 * 1024)
     await put(store, bytes)
-    const open = () => store.read(sha256(bytes), bytes.length)
+    const whole = { firstByte: 0, lastByte: bytes.length - 1 }
+    const open = () => store.open(sha256(bytes), bytes.length)
 
-    const [ended, unread, begun, failed] = [await open(), await open(), await open(), await open()]
+    const [read, unread, failed] = [await open(), await open(), await open()]
     const openAtMost = openDescriptors(root)
-    await buffer(ended)
-    await closed(unread.destroy())
-    await begun[Symbol.asyncIterator]().next()
-    await closed(begun.destroy())
+    await bytesFrom(read, whole)
     await truncate(blobFile(sha256(bytes)), 10)
-    await buffer(failed).catch(() => undefined)
-    await closed(failed)
+    await bytesFrom(failed, whole).catch(() => undefined)
+    for (const blob of [read, unread, failed]) await blob.close()
 
-    expect(openAtMost).toBe(4)
+    expect(openAtMost).toBe(3)
     expect(openDescriptors(root)).toBe(0)
   })
 
-  it('are closed when a stream is given up in the middle of a read', async () => {
+  it('are not read from any more when a sink has failed', async () => {
     const { root, store } = await openStore()
-    const bytes = bytesOf(1024 * 1024)
+    const bytes = bytesOf(4 * 1024 * 1024)
     await put(store, bytes)
-    const streams = await Promise.all(
-      Array.from({ length: 50 }, () => store.read(sha256(bytes), bytes.length)),
-    )
+    const whole = { firstByte: 0, lastByte: bytes.length - 1 }
 
-    for (const stream of streams) stream.read(0)
-    await Promise.all(streams.map((stream) => closed(stream.destroy())))
+    // Closing under a read would fail it, with EBADF or with the bytes of another file.
+    const reads = Array.from({ length: 50 }, async (_, taken) => {
+      const blob = await store.open(sha256(bytes), bytes.length)
+      let pieces = 0
+      const write = async () => {
+        if (pieces++ === taken % 8) throw new Error('nobody takes it')
+      }
+      await blob.send(whole, { write }).catch(() => undefined)
+      await blob.close()
+    })
+    await Promise.all(reads)
 
     expect(openDescriptors(root)).toBe(0)
   })
