@@ -5,7 +5,7 @@ import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
 import { healthRoutes } from './health/routes.js'
 import type { Registry, Stores } from './registry/registry.js'
-import { logRequests, logWhenDone } from './request-log.js'
+import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
 import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
 import { hideContentType } from './v2/bodies.js'
@@ -33,6 +33,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
       disableRequestLogging: true,
       requestIdLogLabel: 'requestId',
     }),
+    childLoggerFactory: logOfRequest,
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
     return503OnClosing: false,

@@ -13,6 +13,7 @@ import type {
 } from '../metadata-store.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
+import { ManifestContents } from './manifest-contents.js'
 import { Repositories } from './repositories.js'
 import { RepositorySearch } from './repository-search.js'
 import { uploadUnknown } from './upload-writes.js'
@@ -20,7 +21,6 @@ import { uploadUnknown } from './upload-writes.js'
 interface ManifestRow {
   readonly digest: Digest
   readonly media_type: string
-  readonly bytes: Buffer
   readonly leased_until: number
 }
 
@@ -40,10 +40,9 @@ interface ReferrerRow {
 }
 
 const manifestColumns = `
-  m.digest, m.media_type, c.bytes, coalesce(l.expires_at, 0) as leased_until`
+  m.digest, m.media_type, coalesce(l.expires_at, 0) as leased_until`
 
-const manifestTables = `
-  join manifest_contents c on c.digest = m.digest
+const manifestLease = `
   left join leases l on l.digest = m.digest and l.repository_id = m.repository_id`
 
 const referrerColumns = 'm.media_type, m.size_bytes, m.artifact_type, m.annotations'
@@ -55,6 +54,7 @@ const smallBatch = 16
 export class Reads {
   readonly #repositories: Repositories
   readonly #search: RepositorySearch
+  readonly #contents: ManifestContents
   readonly #manifestByTag: Statement<[string, string], ManifestRow>
   readonly #manifestByDigest: Statement<[string, string], ManifestRow>
   readonly #newestManifest: Statement<[string], ManifestRow>
@@ -74,16 +74,17 @@ export class Reads {
   constructor(connection: Connection) {
     this.#repositories = new Repositories(connection)
     this.#search = new RepositorySearch(connection)
+    this.#contents = new ManifestContents(connection)
     this.#manifestByTag = connection.prepare(
       `select ${manifestColumns} from repositories r
        join tags t on t.repository_id = r.id and t.name = ?
-       join manifests m on m.id = t.manifest_id ${manifestTables}
+       join manifests m on m.id = t.manifest_id ${manifestLease}
        where r.name = ?`,
     )
     this.#manifestByDigest = connection.prepare(
       `select ${manifestColumns} from repositories r
        join manifests m on m.repository_id = r.id and m.digest = ? and m.deleted_at is null
-       ${manifestTables}
+       ${manifestLease}
        where r.name = ?`,
     )
     this.#newestManifest = connection.prepare(
@@ -91,7 +92,7 @@ export class Reads {
          (select manifest_id from tags
           where repository_id = (select id from repositories where name = ?)
           order by updated_at desc limit 1) t
-       join manifests m on m.id = t.manifest_id ${manifestTables}`,
+       join manifests m on m.id = t.manifest_id ${manifestLease}`,
     )
     this.#tagsAfter = connection
       .prepare<[number, string, number], string>(
@@ -135,7 +136,8 @@ export class Reads {
       reference.tag !== undefined
         ? this.#manifestByTag.get(reference.tag, repository)
         : this.#manifestByDigest.get(reference.digest, repository)
-    if (row) return manifestOf(row)
+    const manifest = row && this.#manifestOf(row)
+    if (manifest) return manifest
     this.#repositories.get(repository)
     throw new RegistryError(
       'MANIFEST_UNKNOWN',
@@ -146,7 +148,7 @@ export class Reads {
 
   findNewestManifest(repository: RepositoryName): StoredManifest | undefined {
     const row = this.#newestManifest.get(repository)
-    return row && manifestOf(row)
+    return row && this.#manifestOf(row)
   }
 
   listTags(repository: RepositoryName, { after = '', limit }: PageRequest): Page<string> {
@@ -232,6 +234,12 @@ export class Reads {
   checkReadable(): void {
     this.#readiness.get()
   }
+
+  /** Undefined when it has gone since its row was read. */
+  #manifestOf({ digest, media_type, leased_until }: ManifestRow): StoredManifest | undefined {
+    const bytes = this.#contents.get(digest)
+    return bytes && { digest, mediaType: media_type, bytes, leasedUntil: leased_until }
+  }
 }
 
 /**
@@ -254,15 +262,6 @@ function referrersSql(index: string, andType: string): string {
       and m.deleted_at is null
     where t.repository_id = @repositoryId and t.name = @fallbackTag and r.digest > @after ${andType}
     order by 1 limit @batch`
-}
-
-function manifestOf(row: ManifestRow): StoredManifest {
-  return {
-    digest: row.digest,
-    mediaType: row.media_type,
-    bytes: row.bytes,
-    leasedUntil: row.leased_until,
-  }
 }
 
 function referrerOf(row: ReferrerRow): Referrer {
