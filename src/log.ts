@@ -1,6 +1,5 @@
 import { writeSync } from 'node:fs'
 import { pino, type Logger } from 'pino'
-import { PinoPretty } from 'pino-pretty'
 import type { Config } from './config.js'
 
 /** Lines are written together: one by one they cost a tenth of a small request. */
@@ -20,10 +19,14 @@ const standardError = 2
  * Nothing that could be a secret is ever put into a line; the redaction is for what the framework
  * might add. (With wildcards it would cost 5 µs a line, a twentieth of a small request.)
  */
-export function createLog({ level, format }: Config['log']): Logger {
+export async function createLog({ level, format }: Config['log']): Promise<Logger> {
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
   const options = { level, redact: ['req.headers.authorization', 'req.headers.cookie'] }
-  if (isPretty) return pino(options, PinoPretty({ destination: 2, ignore: 'pid,hostname' }))
+  if (isPretty) {
+    // Only where a person reads along: it is large.
+    const { PinoPretty } = await import('pino-pretty')
+    return pino(options, PinoPretty({ destination: 2, ignore: 'pid,hostname' }))
+  }
   const lines = new WaitingLines()
   setInterval(() => lines.flushSync(), flushMs).unref()
   process.once('exit', () => lines.flushSync())

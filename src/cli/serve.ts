@@ -35,7 +35,7 @@ requests under way end; a second one does not.`,
 }
 
 async function runUntilStopped(config: Config, file: string | undefined): Promise<number> {
-  const log = createLog(config.log)
+  const log = await createLog(config.log)
   const stopped = nextStopSignal()
   const server = await startServer({
     config,
