@@ -15,6 +15,8 @@ export interface BerthOptions {
   readonly logTo?: string
   /** Options of Node.js itself. */
   readonly nodeOptions?: readonly string[]
+  /** Variables besides those that every client has. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** A registry in a process of its own, as `berth serve` runs it. */
@@ -40,7 +42,10 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const daemon = await Daemon.start(
     'sh',
     ['-c', logTo === undefined ? 'exec "$@"' : `exec "$@" 2>${logTo}`, 'sh', ...command],
-    { environment: clientEnvironment(), isReady: ({ output }) => portIn(output) !== undefined },
+    {
+      environment: { ...clientEnvironment(), ...options.environment },
+      isReady: ({ output }) => portIn(output) !== undefined,
+    },
   )
   onTestFinished(() => daemon.stop())
   onTestFailed(() => {
