@@ -36,9 +36,20 @@ export interface MetadataStore {
    * Removes a manifest and every tag that points to it; not its children, referrers or blobs. It
    * is kept aside for the undo window.
    *
+   * However many tags there are, this is a small transaction: all are gone for whoever asks, but
+   * of many something is left to be tidied up by {@link removeDeletedTags}.
+   *
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
    */
-  deleteManifest(removal: DigestRemoval): Promise<void>
+  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
+
+  /**
+   * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
+   * the delete. To be repeated until there is nothing more.
+   *
+   * @returns whether there may be more
+   */
+  removeDeletedTags(limit: number): Promise<boolean>
 
   /** @throws {@link RegistryError} `NAME_UNKNOWN` */
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>>

@@ -39,6 +39,12 @@ import {
 
 const SOME_TAG_CHARACTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz'
 
+/** More than any store deletes in one transaction, or walks in one go. */
+const MANY = 2_500
+const MANY_TAGS = Array.from({ length: MANY }, (_, index) => `many-${`${index}`.padStart(5, '0')}`)
+
+const UNKNOWN = { code: 'MANIFEST_UNKNOWN' }
+
 /** What every MetadataStore promises. Each backend's test file calls this once. */
 export function metadataStoreContract(backend: string, open: () => Promise<MetadataStore>): void {
   describe(`MetadataStore on ${backend}`, () => {
@@ -263,6 +269,221 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         await expect(store.deleteManifest(digestRemoval(digest))).rejects.toMatchObject(unknown)
         const elsewhere = store.deleteManifest(digestRemoval(digest, { repository: OTHER }))
         await expect(elsewhere).rejects.toMatchObject({ code: 'NAME_UNKNOWN' })
+      })
+    })
+
+    describe('deleting a manifest with many tags', () => {
+      /** Before anything is tidied up, after some of it, after all. */
+      async function* stagesOfTidying(store: MetadataStore): AsyncGenerator<string> {
+        yield 'at once'
+        await store.removeDeletedTags(MANY - 500)
+        yield 'with some tidied up'
+        await tidyUp(store)
+        yield 'with all tidied up'
+      }
+
+      it('leaves nothing to see of them, and all others, at once', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText('one'), { tags: MANY_TAGS })
+        const others = ['a', 'many-00999x', 'many-01000x', 'many-02499x', 'z']
+        const other = await putImage(store, imageText('two'), { tags: others })
+
+        await store.deleteManifest(digestRemoval(digest))
+
+        for await (const stage of stagesOfTidying(store)) {
+          await expect(store.getManifest(APP, { digest }), stage).rejects.toMatchObject(UNKNOWN)
+          for (const gone of ['many-00000', 'many-01234', 'many-02499']) {
+            const byTag = store.getManifest(APP, { tag: tag(gone) })
+            await expect(byTag, `${gone} ${stage}`).rejects.toMatchObject(UNKNOWN)
+          }
+          for (const present of others) {
+            const manifest = await store.getManifest(APP, { tag: tag(present) })
+            expect(manifest.digest, stage).toBe(other)
+          }
+          for (const limit of [1, 2, 5, 10_000]) {
+            const walked = await walk(limit, (page) => store.listTags(APP, page))
+            expect(walked, `${limit} a page ${stage}`).toEqual(others)
+          }
+        }
+      })
+
+      it('leaves pages that say rightly whether there is more', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText('one'), { tags: MANY_TAGS })
+        await putImage(store, imageText('two'), { tags: ['a', 'z'] })
+        await putImage(store, imageText('one'), { tags: ['zz'], repository: OTHER })
+
+        await store.deleteManifest(digestRemoval(digest))
+
+        for await (const stage of stagesOfTidying(store)) {
+          const list = (page: PageRequest) => store.listTags(APP, page)
+          expect(await list({ limit: 1 }), stage).toEqual({ entries: ['a'], hasMore: true })
+          expect(await list({ limit: 2 }), stage).toEqual({ entries: ['a', 'z'], hasMore: false })
+          const behind = { entries: ['z'], hasMore: false }
+          expect(await list({ after: 'a', limit: 1 }), stage).toEqual(behind)
+          expect(await list({ after: 'many-01234', limit: 1 }), stage).toEqual(behind)
+          const none = { entries: [], hasMore: false }
+          expect(await list({ after: 'z', limit: 1 }), stage).toEqual(none)
+          expect(await tagsOf(store, OTHER), stage).toEqual(['zz'])
+        }
+      })
+
+      it('leaves an empty list when there are no others', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText(), { tags: MANY_TAGS })
+
+        await store.deleteManifest(digestRemoval(digest))
+
+        for await (const stage of stagesOfTidying(store)) {
+          const page = await store.listTags(APP, { limit: 10 })
+          expect(page, stage).toEqual({ entries: [], hasMore: false })
+          expect(await store.findNewestManifest(APP), stage).toBeUndefined()
+        }
+      })
+
+      it('makes the newest of the others the newest of all', async () => {
+        const store = await open()
+        await putImage(store, imageText('oldest'), { tags: ['a'], at: AT - 2 })
+        const newest = await putImage(store, imageText('newest'), { tags: ['b'], at: AT - 1 })
+        const digest = await putImage(store, imageText('deleted'), { tags: MANY_TAGS })
+
+        await store.deleteManifest(digestRemoval(digest))
+
+        for await (const stage of stagesOfTidying(store)) {
+          expect(await store.findNewestManifest(APP), stage).toMatchObject({ digest: newest })
+        }
+      })
+
+      it('takes the fallback tag along, and with it what its index lists', async () => {
+        const store = await open()
+        const listed = await putImage(store, imageText('listed'))
+        const index = await putIndex(store, [listed], {
+          tags: [...MANY_TAGS, fallbackTag(ABSENT)],
+        })
+
+        await store.deleteManifest(digestRemoval(index))
+
+        for await (const stage of stagesOfTidying(store)) {
+          expect(await referrersOf(store, ABSENT), stage).toEqual([])
+          const ofType = await referrersOf(store, ABSENT, { artifactTypes: [CONFIG_TYPE] })
+          expect(ofType, stage).toEqual([])
+        }
+      })
+
+      it('leaves no tag to delete', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText(), { tags: MANY_TAGS })
+
+        await store.deleteManifest(digestRemoval(digest))
+
+        for await (const stage of stagesOfTidying(store)) {
+          const again = store.deleteTag(tagRemoval('many-02400'))
+          await expect(again, stage).rejects.toMatchObject(UNKNOWN)
+          const twice = store.deleteManifest(digestRemoval(digest))
+          await expect(twice, stage).rejects.toMatchObject(UNKNOWN)
+        }
+      })
+
+      it('leaves its tags free to be used for something else', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText('one'), { tags: MANY_TAGS })
+        await store.deleteManifest(digestRemoval(digest))
+        const used = ['many-00000', 'many-01500', 'many-02499']
+
+        const other = await putImage(store, imageText('two'), { tags: used, at: AT + 1 })
+
+        for await (const stage of stagesOfTidying(store)) {
+          expect(await tagsOf(store), stage).toEqual(used)
+          const byTag = await store.getManifest(APP, { tag: tag('many-01500') })
+          expect(byTag.digest, stage).toBe(other)
+          expect(await store.findNewestManifest(APP), stage).toMatchObject({ digest: other })
+        }
+        await store.deleteTag(tagRemoval('many-00000'))
+        expect(await tagsOf(store)).toEqual(used.slice(1))
+      })
+
+      it('brings none of them back when it is pushed again', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText(), { tags: MANY_TAGS })
+        await store.deleteManifest(digestRemoval(digest))
+        const again = ['many-01500', 'new']
+
+        await putImage(store, imageText(), { tags: again })
+
+        for await (const stage of stagesOfTidying(store)) {
+          expect(await tagsOf(store), stage).toEqual(again)
+          for (const present of again) {
+            const manifest = await store.getManifest(APP, { tag: tag(present) })
+            expect(manifest.digest, stage).toBe(digest)
+          }
+          const gone = store.getManifest(APP, { tag: tag('many-00001') })
+          await expect(gone, stage).rejects.toMatchObject(UNKNOWN)
+        }
+      })
+
+      it('may be repeated before the last time is tidied up', async () => {
+        const store = await open()
+        const push = (tags: readonly string[]) => putImage(store, imageText(), { tags })
+        const digest = await push(MANY_TAGS)
+        await store.deleteManifest(digestRemoval(digest))
+        await push(MANY_TAGS.slice(0, 1_500))
+        await store.deleteManifest(digestRemoval(digest))
+        await push(['few'])
+        await store.deleteManifest(digestRemoval(digest))
+        await push([...MANY_TAGS.slice(0, 3), 'last'])
+
+        for await (const stage of stagesOfTidying(store)) {
+          expect(await tagsOf(store), stage).toEqual(['last', ...MANY_TAGS.slice(0, 3)])
+        }
+      })
+
+      it('may happen to several at the same time', async () => {
+        const store = await open()
+        const seeds = ['one', 'two', 'three']
+        const digests = await Promise.all(
+          seeds.map((seed) =>
+            putImage(store, imageText(seed), { tags: MANY_TAGS.map((text) => `${text}-${seed}`) }),
+          ),
+        )
+        await putImage(store, imageText('other'), { tags: ['other'] })
+
+        const outcomes = await Promise.allSettled(
+          [...digests, ...digests].map((digest) => store.deleteManifest(digestRemoval(digest))),
+        )
+
+        const statuses = outcomes.map(({ status }) => status)
+        expect(statuses).toEqual([...seeds.map(() => 'fulfilled'), ...seeds.map(() => 'rejected')])
+        for await (const stage of stagesOfTidying(store)) {
+          expect(await tagsOf(store), stage).toEqual(['other'])
+        }
+      })
+
+      it('says whether anything is left to tidy up', async () => {
+        const store = await open()
+        const few = await putImage(store, imageText('few'), { tags: ['a', 'b'] })
+        const many = await putImage(store, imageText('many'), { tags: MANY_TAGS })
+
+        const afterFew = await store.deleteManifest(digestRemoval(few))
+        const nothing = await store.removeDeletedTags(1_000)
+        const afterMany = await store.deleteManifest(digestRemoval(many))
+        const some = await store.removeDeletedTags(1_000)
+        const rest = await store.removeDeletedTags(MANY)
+
+        expect([afterFew.tagsAreLeft, nothing]).toEqual([false, false])
+        expect([afterMany.tagsAreLeft, some, rest]).toEqual([true, true, false])
+      })
+
+      it('goes on while others push and delete', async () => {
+        const store = await open()
+        const digest = await putImage(store, imageText('one'), { tags: MANY_TAGS })
+        await store.deleteManifest(digestRemoval(digest))
+
+        const moved = MANY_TAGS.filter((_, index) => index % 50 === 0)
+        const tidied = tidyUp(store, 10)
+        for (const text of moved) await putImage(store, imageText('two'), { tags: [text] })
+        await tidied
+
+        expect(await tagsOf(store)).toEqual(moved)
       })
     })
 
@@ -1475,6 +1696,11 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
 
 function tagsOf(store: MetadataStore, repository: RepositoryName = APP): Promise<string[]> {
   return store.listTags(repository, { limit: 10_000 }).then(({ entries }) => entries)
+}
+
+/** Removes what counts as gone, so many tags at a time. */
+async function tidyUp(store: MetadataStore, limit = 1_000): Promise<void> {
+  while (await store.removeDeletedTags(limit));
 }
 
 function referrersQuery(subject: Digest, changes: Partial<ReferrersQuery> = {}): ReferrersQuery {

@@ -7,7 +7,8 @@ import { openForWriting, type Connection } from '../../src/metadata/sqlite/conne
 import { migrate, MigrationError } from '../../src/metadata/sqlite/migrate.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { temporaryDirectory } from '../support/directories.js'
-import { APP, imageText, putImage, tag } from '../support/records.js'
+import { sha256 } from '../support/images.js'
+import { APP, digestRemoval, imageText, putImage, tag } from '../support/records.js'
 
 const shipped = fileURLToPath(new URL('../../migrations/sqlite/', import.meta.url))
 
@@ -274,6 +275,31 @@ describe('the store', () => {
     const old = await SqliteMetadataStore.open({ file: second.migrationCopy ?? '' })
     onTestFinished(() => old.close())
     expect(await old.getManifest(APP, { tag: tag('v1') })).toMatchObject({ digest })
+  })
+
+  it('takes over tags from before they had a generation', async () => {
+    const { directory } = await prepare({})
+    const initial = '0001_initial.sql'
+    await copyFile(path.join(shipped, initial), path.join(directory, initial))
+    const file = path.join(path.dirname(directory), 'berth.db')
+    const connection = openForWriting(file)
+    migrate(connection, directory)
+    const digest = sha256(imageText())
+    connection.exec(`
+      insert into repositories (id, name, created_at) values (1, '${APP}', 1);
+      insert into manifest_contents (digest, bytes) values ('${digest}', x'7b7d');
+      insert into manifests (id, repository_id, digest, media_type, size_bytes, pushed_at, pushed_by)
+        values (1, 1, '${digest}', 'x/y', 2, 1, 'tester');
+      insert into tags (repository_id, name, manifest_id, updated_at, updated_by)
+        values (1, 'v1', 1, 1, 'tester')`)
+    connection.close()
+
+    const store = await SqliteMetadataStore.open({ file })
+    onTestFinished(() => store.close())
+
+    expect(await store.getManifest(APP, { tag: tag('v1') })).toMatchObject({ digest })
+    await store.deleteManifest(digestRemoval(digest))
+    expect(await store.listTags(APP, { limit: 1 })).toEqual({ entries: [], hasMore: false })
   })
 
   it('is not opened when they are refused, and says why', async () => {

@@ -233,6 +233,118 @@ describe('rows of the history', () => {
   })
 })
 
+describe('rows of the tags of a deleted manifest', () => {
+  const MANY_TAGS = Array.from({ length: 300 }, (_, index) => `v${100 + index}`)
+
+  /** What the history says of a tag, oldest first. */
+  const OF_TAG = HISTORY.replace('order by', 'where tag = ? order by')
+
+  const untidied = 'select (select count(*) from tags) + (select count(*) from untaggings) as count'
+
+  it('go with it when they are few', async () => {
+    const { store, rows } = await openStore()
+    const tags = MANY_TAGS.slice(0, 100)
+    const digest = await putImage(store, imageText(), { tags })
+
+    await store.deleteManifest(digestRemoval(digest, { identity: 'ann', at: AT + 1 }))
+
+    expect(rows(untidied)).toEqual([{ count: 0 }])
+    expect(rows(`${HISTORY} limit -1 offset 100`)).toEqual(
+      tags.map((name) => ({ tag: name, from: digest, to: null, at: AT + 1, by: 'ann' })),
+    )
+  })
+
+  it('go later when they are many, and say then what they would have said at once', async () => {
+    const { store, rows } = await openStore()
+    const digest = await putImage(store, imageText(), { tags: MANY_TAGS })
+    await putImage(store, imageText('other'), { tags: ['other'] })
+
+    await store.deleteManifest(digestRemoval(digest, { identity: 'ann', at: AT + 1 }))
+    const before = rows(HISTORY).length
+    const steps: unknown[] = []
+    do steps.push(...rows(untidied))
+    while (await store.removeDeletedTags(120))
+
+    // One tag is another's; one row remembers what is to be done.
+    expect(steps).toEqual([300, 180, 60].map((count) => ({ count: count + 2 })))
+    expect(rows(untidied)).toEqual([{ count: 1 }])
+    expect(before).toBe(301)
+    expect(rows(`${HISTORY} limit -1 offset 301`)).toEqual(
+      MANY_TAGS.map((name) => ({ tag: name, from: digest, to: null, at: AT + 1, by: 'ann' })),
+    )
+  })
+
+  it('are removed also when only the next process has the time', async () => {
+    const { store, rows, file } = await openStore()
+    const digest = await putImage(store, imageText(), { tags: MANY_TAGS })
+    await store.deleteManifest(digestRemoval(digest))
+    await store.removeDeletedTags(120)
+    await store.close()
+
+    const { store: again } = await openStore(file)
+    const page = await again.listTags(APP, { limit: 10 })
+    while (await again.removeDeletedTags(120));
+
+    expect(page.entries).toEqual([])
+    expect(rows(untidied)).toEqual([{ count: 0 }])
+    expect(rows(`${HISTORY} limit -1 offset 300`)).toHaveLength(300)
+  })
+
+  it('tell of their removal before they tell of what they point to next', async () => {
+    const { store, rows } = await openStore()
+    const one = await putImage(store, imageText('one'), { tags: MANY_TAGS, identity: 'ann' })
+    await store.deleteManifest(digestRemoval(one, { identity: 'bob', at: AT + 1 }))
+
+    const change = { tags: ['v123'], identity: 'cat', at: AT + 2 }
+    const two = await putImage(store, imageText('two'), change)
+    await putImage(store, imageText('one'), { tags: ['v124'], identity: 'dan', at: AT + 3 })
+    while (await store.removeDeletedTags(120));
+
+    const deleted = { from: one, to: null, at: AT + 1, by: 'bob' }
+    expect(rows(OF_TAG, 'v123')).toEqual([
+      { tag: 'v123', from: null, to: one, at: AT, by: 'ann' },
+      { tag: 'v123', ...deleted },
+      { tag: 'v123', from: null, to: two, at: AT + 2, by: 'cat' },
+    ])
+    expect(rows(OF_TAG, 'v124')).toEqual([
+      { tag: 'v124', from: null, to: one, at: AT, by: 'ann' },
+      { tag: 'v124', ...deleted },
+      { tag: 'v124', from: null, to: one, at: AT + 3, by: 'dan' },
+    ])
+    expect(rows('select name from tags order by name')).toEqual([
+      { name: 'v123' },
+      { name: 'v124' },
+    ])
+    expect(rows(HISTORY)).toHaveLength(300 + 300 + 2)
+  })
+
+  it('tell of each delete by itself when the manifest came and went several times', async () => {
+    const { store, rows } = await openStore()
+    const digest = sha256(imageText())
+    for (const round of [1, 2, 3]) {
+      await putImage(store, imageText(), { tags: MANY_TAGS, at: AT + 10 * round })
+      await store.deleteManifest(
+        digestRemoval(digest, { identity: `${round}`, at: AT + 11 * round }),
+      )
+    }
+
+    while (await store.removeDeletedTags(120));
+
+    for (const name of ['v100', 'v399']) {
+      expect(rows(OF_TAG, name)).toEqual(
+        [1, 2, 3].flatMap((round) => [
+          { tag: name, from: null, to: digest, at: AT + 10 * round, by: 'tester' },
+          { tag: name, from: digest, to: null, at: AT + 11 * round, by: `${round}` },
+        ]),
+      )
+    }
+    expect(rows(HISTORY)).toHaveLength(6 * 300)
+    expect(rows(untidied)).toEqual([{ count: 0 }])
+    expect(rows('pragma integrity_check')).toEqual([{ integrity_check: 'ok' }])
+    expect(rows('pragma foreign_key_check')).toEqual([])
+  })
+})
+
 describe('rows of reviews', () => {
   it('are written for whatever may be free: by moves and deletes', async () => {
     const { store, rows } = await openStore()

@@ -1,6 +1,8 @@
 import type { Statement } from 'better-sqlite3'
 import { algorithmOf, digestOf, type Digest } from '../../oci/digest.js'
+import type { StoredManifest } from '../metadata-store.js'
 import type { Connection } from './connection.js'
+import type { ManifestRow } from './manifest-rows.js'
 
 /** Some thousands of the usual size: what a team pulls in a day. */
 const keptBytesMax = 16 * 1024 * 1024
@@ -23,8 +25,14 @@ export class ManifestContents {
       .pluck()
   }
 
+  /** A manifest with its bytes; undefined when it has gone since its row was read. */
+  of({ digest, media_type, leased_until }: ManifestRow): StoredManifest | undefined {
+    const bytes = this.#get(digest)
+    return bytes && { digest, mediaType: media_type, bytes, leasedUntil: leased_until }
+  }
+
   /** The bytes as they were pushed, what is damaged as it is now; undefined when there are none. */
-  get(digest: Digest): Buffer | undefined {
+  #get(digest: Digest): Buffer | undefined {
     const kept = this.#kept.get(digest)
     if (kept) {
       // To the end of the order, where the last used ones are.

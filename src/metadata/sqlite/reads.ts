@@ -14,15 +14,12 @@ import type {
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
 import { ManifestContents } from './manifest-contents.js'
+import { manifestColumns, manifestLease, type ManifestRow } from './manifest-rows.js'
+import { pageOf } from './pages.js'
 import { Repositories } from './repositories.js'
 import { RepositorySearch } from './repository-search.js'
+import { TagReads } from './tag-reads.js'
 import { uploadUnknown } from './upload-writes.js'
-
-interface ManifestRow {
-  readonly digest: Digest
-  readonly media_type: string
-  readonly leased_until: number
-}
 
 interface BlobRow {
   readonly size_bytes: number
@@ -39,12 +36,6 @@ interface ReferrerRow {
   readonly annotations: string | null
 }
 
-const manifestColumns = `
-  m.digest, m.media_type, coalesce(l.expires_at, 0) as leased_until`
-
-const manifestLease = `
-  left join leases l on l.digest = m.digest and l.repository_id = m.repository_id`
-
 const referrerColumns = 'm.media_type, m.size_bytes, m.artifact_type, m.annotations'
 
 /** Rows that are read before their size is known. */
@@ -55,10 +46,9 @@ export class Reads {
   readonly #repositories: Repositories
   readonly #search: RepositorySearch
   readonly #contents: ManifestContents
+  readonly #tags: TagReads
   readonly #manifestByTag: Statement<[string, string], ManifestRow>
   readonly #manifestByDigest: Statement<[string, string], ManifestRow>
-  readonly #newestManifest: Statement<[string], ManifestRow>
-  readonly #tagsAfter: Statement<[number, string, number], string>
   readonly #repositoriesAfter: Statement<[string, number], string>
   readonly #referrers: Statement<unknown[], ReferrerRow>
   readonly #referrersOfTypes: Statement<unknown[], ReferrerRow>
@@ -75,10 +65,12 @@ export class Reads {
     this.#repositories = new Repositories(connection)
     this.#search = new RepositorySearch(connection)
     this.#contents = new ManifestContents(connection)
+    this.#tags = new TagReads(connection, this.#contents)
     this.#manifestByTag = connection.prepare(
       `select ${manifestColumns} from repositories r
        join tags t on t.repository_id = r.id and t.name = ?
-       join manifests m on m.id = t.manifest_id ${manifestLease}
+       join manifests m on m.id = t.manifest_id and m.generation = t.generation
+       ${manifestLease}
        where r.name = ?`,
     )
     this.#manifestByDigest = connection.prepare(
@@ -87,18 +79,6 @@ export class Reads {
        ${manifestLease}
        where r.name = ?`,
     )
-    this.#newestManifest = connection.prepare(
-      `select ${manifestColumns} from
-         (select manifest_id from tags
-          where repository_id = (select id from repositories where name = ?)
-          order by updated_at desc limit 1) t
-       join manifests m on m.id = t.manifest_id ${manifestLease}`,
-    )
-    this.#tagsAfter = connection
-      .prepare<[number, string, number], string>(
-        'select name from tags where repository_id = ? and name > ? order by name limit ?',
-      )
-      .pluck()
     this.#repositoriesAfter = connection
       .prepare<[string, number], string>(
         'select name from repositories where name > ? order by name limit ?',
@@ -136,7 +116,7 @@ export class Reads {
       reference.tag !== undefined
         ? this.#manifestByTag.get(reference.tag, repository)
         : this.#manifestByDigest.get(reference.digest, repository)
-    const manifest = row && this.#manifestOf(row)
+    const manifest = row && this.#contents.of(row)
     if (manifest) return manifest
     this.#repositories.get(repository)
     throw new RegistryError(
@@ -146,14 +126,13 @@ export class Reads {
     )
   }
 
-  findNewestManifest(repository: RepositoryName): StoredManifest | undefined {
-    const row = this.#newestManifest.get(repository)
-    return row && this.#manifestOf(row)
+  async findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
+    const id = this.#repositories.find(repository)
+    return id === undefined ? undefined : this.#tags.findNewestManifest(id)
   }
 
-  listTags(repository: RepositoryName, { after = '', limit }: PageRequest): Page<string> {
-    const id = this.#repositories.get(repository)
-    return pageOf(this.#tagsAfter.all(id, after, limit + 1), limit)
+  async listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
+    return this.#tags.list(this.#repositories.get(repository), page)
   }
 
   listRepositories({ after = '', limit }: PageRequest): Page<string> {
@@ -234,12 +213,6 @@ export class Reads {
   checkReadable(): void {
     this.#readiness.get()
   }
-
-  /** Undefined when it has gone since its row was read. */
-  #manifestOf({ digest, media_type, leased_until }: ManifestRow): StoredManifest | undefined {
-    const bytes = this.#contents.get(digest)
-    return bytes && { digest, mediaType: media_type, bytes, leasedUntil: leased_until }
-  }
 }
 
 /**
@@ -257,6 +230,7 @@ function referrersSql(index: string, andType: string): string {
       and m.deleted_at is null and m.digest > @after ${andType}
     union
     select r.digest, ${referrerColumns} from tags t
+    cross join manifests i on i.id = t.manifest_id and i.generation = t.generation
     cross join manifest_references r on r.manifest_id = t.manifest_id and r.kind = 'child'
     cross join manifests m on m.repository_id = t.repository_id and m.digest = r.digest
       and m.deleted_at is null
@@ -285,9 +259,4 @@ function nextBatch(entryCount: number, bytes: number, bytesMax: number): number 
 /** What a descriptor takes in the answer, generously: its fixed members have under 400 bytes. */
 function sizeInPage(row: ReferrerRow): number {
   return 400 + Buffer.byteLength(row.annotations ?? '') + (row.artifact_type?.length ?? 0)
-}
-
-function pageOf(rows: string[], limit: number): Page<string> {
-  const hasMore = rows.length > limit
-  return { entries: hasMore ? rows.slice(0, limit) : rows, hasMore }
 }

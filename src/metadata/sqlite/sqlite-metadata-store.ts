@@ -68,7 +68,7 @@ export class SqliteMetadataStore implements MetadataStore {
     }
   }
 
-  async getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
+  getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     return this.#read(() => this.#reads.getManifest(repository, reference))
   }
 
@@ -80,35 +80,39 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteTag', removal)
   }
 
-  deleteManifest(removal: DigestRemoval): Promise<void> {
+  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
     return this.#writer.write('deleteManifest', removal)
   }
 
-  async listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
+  removeDeletedTags(limit: number): Promise<boolean> {
+    return this.#writer.write('removeDeletedTags', limit)
+  }
+
+  listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
     return this.#read(() => this.#reads.listTags(repository, page))
   }
 
-  async listRepositories(page: PageRequest): Promise<Page<string>> {
+  listRepositories(page: PageRequest): Promise<Page<string>> {
     return this.#read(() => this.#reads.listRepositories(page))
   }
 
-  async listReferrers(query: ReferrersQuery): Promise<Page<Referrer>> {
+  listReferrers(query: ReferrersQuery): Promise<Page<Referrer>> {
     return this.#read(() => this.#reads.listReferrers(query))
   }
 
-  async searchRepositories(term: string, limit: number): Promise<RepositoryName[]> {
+  searchRepositories(term: string, limit: number): Promise<RepositoryName[]> {
     return this.#read(() => this.#reads.searchRepositories(term, limit))
   }
 
-  async findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
+  findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
     return this.#read(() => this.#reads.findNewestManifest(repository))
   }
 
-  async getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
+  getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
     return this.#read(() => this.#reads.getBlob(repository, digest))
   }
 
-  async readInlineBlob(digest: Digest): Promise<Buffer | undefined> {
+  readInlineBlob(digest: Digest): Promise<Buffer | undefined> {
     return this.#read(() => this.#reads.readInlineBlob(digest))
   }
 
@@ -136,7 +140,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('openUpload', upload)
   }
 
-  async getUpload(repository: RepositoryName, id: string): Promise<Upload> {
+  getUpload(repository: RepositoryName, id: string): Promise<Upload> {
     return this.#read(() => this.#reads.getUpload(repository, id))
   }
 
@@ -152,7 +156,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('expireUploads', idleSince, at, limit)
   }
 
-  async listUploadRemains(limit: number): Promise<string[]> {
+  listUploadRemains(limit: number): Promise<string[]> {
     return this.#read(() => this.#reads.listUploadRemains(limit))
   }
 
@@ -161,7 +165,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async checkReady(at: number): Promise<void> {
-    this.#read(() => this.#reads.checkReadable())
+    await this.#read(() => this.#reads.checkReadable())
     await this.#writer.write('touchReadiness', at)
   }
 
@@ -171,9 +175,9 @@ export class SqliteMetadataStore implements MetadataStore {
     await this.#writer.close()
   }
 
-  #read<T>(question: () => T): T {
+  async #read<T>(question: () => T | Promise<T>): Promise<T> {
     try {
-      return question()
+      return await question()
     } catch (error) {
       throw translated(error)
     }

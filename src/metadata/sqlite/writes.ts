@@ -4,6 +4,7 @@ import type { Connection } from './connection.js'
 import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { Repositories } from './repositories.js'
+import { Untagging } from './untagging.js'
 import { UploadWrites } from './upload-writes.js'
 
 /** The methods of the port that change something. */
@@ -20,6 +21,7 @@ type WriteName =
   | 'openUpload'
   | 'putBlob'
   | 'putManifest'
+  | 'removeDeletedTags'
   | 'takeLease'
 
 /** The same methods as the writer thread runs them: inside its transaction, at once. */
@@ -35,8 +37,9 @@ export type Writes = {
 export function prepareWrites(connection: Connection): Writes {
   const repositories = new Repositories(connection)
   const keeping = new Keeping(connection)
+  const untagging = new Untagging(connection)
   const uploads = new UploadWrites(connection)
-  const manifests = new ManifestWrites(connection, repositories, keeping)
+  const manifests = new ManifestWrites(connection, repositories, keeping, untagging)
   const blobs = new BlobWrites(connection, repositories, keeping, uploads)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
@@ -56,6 +59,7 @@ export function prepareWrites(connection: Connection): Writes {
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),
     putManifest: (...args) => manifests.putManifest(...args),
+    removeDeletedTags: (limit) => untagging.removeSome(limit),
     takeLease: (...args) => blobs.takeLease(...args),
     touchReadiness: (at) => void touchReadiness.run(at),
   }
