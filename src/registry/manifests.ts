@@ -27,12 +27,16 @@ export interface PushedManifest {
   readonly identity: string
 }
 
+/** How many tags of deleted manifests one transaction removes: a millisecond or two. */
+const untagBatch = 250
+
 /** Manifests and the tags that point to them: put, resolve, delete. */
 export class Manifests {
   readonly #metadata: MetadataStore
   readonly #leases: Leases
   readonly #log: FastifyBaseLogger
   readonly #options: ManifestsOptions
+  #announceTagsLeft: () => void = () => undefined
 
   constructor(
     metadata: MetadataStore,
@@ -116,9 +120,25 @@ export class Manifests {
     const removal = { repository, identity, at, reviewAt: at + this.#options.undoMs }
     if (reference.tag !== undefined) {
       await this.#metadata.deleteTag({ ...removal, tag: reference.tag })
-    } else {
-      await this.#metadata.deleteManifest({ ...removal, digest: reference.digest })
+      return
     }
+    const { digest } = reference
+    const { tagsAreLeft } = await this.#metadata.deleteManifest({ ...removal, digest })
+    if (tagsAreLeft) this.#announceTagsLeft()
+  }
+
+  /** Has `listener` called after each delete that leaves something for {@link untag}. */
+  onTagsLeft(listener: () => void): void {
+    this.#announceTagsLeft = listener
+  }
+
+  /**
+   * Tidies up the tags of deleted manifests, in small steps: other writes come in between.
+   *
+   * @param signal - ends it early; the next call goes on
+   */
+  async untag(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (await this.#metadata.removeDeletedTags(untagBatch)));
   }
 
   #isRequired({ platform }: ManifestReference): boolean {

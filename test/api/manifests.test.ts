@@ -1,6 +1,9 @@
 import Database from 'better-sqlite3'
 import path from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
+import { temporaryDirectory } from '../support/directories.js'
+import { eventually } from '../support/eventually.js'
 import {
   ABSENT,
   ABSENT_SHA512,
@@ -24,6 +27,36 @@ import {
 import { startTestServer } from '../support/server.js'
 
 const name = 'team/app'
+
+/** So many tags of a manifest that is there. */
+async function pushTags(
+  app: FastifyInstance,
+  digest: string,
+  manifest: string,
+  count: number,
+): Promise<string[]> {
+  const tags = Array.from({ length: count }, (_, index) => `n${10_000 + index}`)
+  for (let at = 0; at < count; at += 100) {
+    const query = `?tag=${tags.slice(at, at + 100).join('&tag=')}`
+    expect((await putManifest(app, name, digest, manifest, { query })).statusCode).toBe(201)
+  }
+  return tags
+}
+
+/** How many rows of tags are in the database, and how many that tell of a removal. */
+function removalsIn(dataDirectory: string): { left: number; removed: number } {
+  const connection = new Database(path.join(dataDirectory, 'berth.db'), { readonly: true })
+  try {
+    return connection
+      .prepare<[], { left: number; removed: number }>(
+        `select (select count(*) from tags) as left,
+           (select count(distinct tag) from tag_history where to_digest is null) as removed`,
+      )
+      .get() as { left: number; removed: number }
+  } finally {
+    connection.close()
+  }
+}
 
 describe('PUT of a manifest', () => {
   it('by tag answers with its digest, and GET gives back exactly these bytes', async () => {
@@ -606,6 +639,57 @@ describe('DELETE of a manifest', () => {
       await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/${digest}` })
       expect((await app.inject(`/v2/${name}/manifests/v1`)).statusCode).toBe(404)
     }
+  })
+
+  it('by digest takes thousands of tags at once, and their history is written', async () => {
+    const { app, dataDirectory } = await startTestServer()
+    const { digest, manifest } = await pushImage(app, name)
+    const tags = await pushTags(app, digest, manifest, 3_000)
+    await pushImage(app, name, 'other', { layers: ['other'] })
+    const list = async () => (await app.inject(`/v2/${name}/tags/list?n=2`)).json<object>()
+
+    const [response, twice] = await Promise.all(
+      [1, 2].map(() => app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/${digest}` })),
+    )
+    const listed = await list()
+    const statuses = await Promise.all(
+      [digest, tags[0], tags[1_500], tags[2_999]].map(async (reference) => {
+        const answer = await app.inject(`/v2/${name}/manifests/${reference}`)
+        return answer.statusCode
+      }),
+    )
+
+    expect([response?.statusCode, twice?.statusCode]).toEqual([202, 404])
+    expect(listed).toEqual({ name, tags: ['other'] })
+    expect(statuses).toEqual([404, 404, 404, 404])
+    await eventually(
+      () => removalsIn(dataDirectory),
+      ({ removed }) => removed === tags.length,
+    )
+    expect(removalsIn(dataDirectory)).toEqual({ left: 1, removed: tags.length })
+    expect(await list()).toEqual({ name, tags: ['other'] })
+  })
+
+  it('takes its time also over a restart', async () => {
+    const dataDirectory = await temporaryDirectory()
+    const { app, server } = await startTestServer({ dataDirectory })
+    const { digest, manifest } = await pushImage(app, name)
+    const tags = await pushTags(app, digest, manifest, 2_000)
+    // Nothing tidies up after a delete any more.
+    await server.housekeeping.stop()
+    await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/${digest}` })
+    await server.close()
+    const before = removalsIn(dataDirectory)
+
+    const { app: again } = await startTestServer({ dataDirectory })
+    const listed = await again.inject(`/v2/${name}/tags/list`)
+
+    expect(before).toEqual({ left: tags.length, removed: 0 })
+    expect(listed.json()).toEqual({ name, tags: [] })
+    await eventually(
+      () => removalsIn(dataDirectory),
+      ({ left, removed }) => left === 0 && removed === tags.length,
+    )
   })
 
   it('is 404 for what is not there', async () => {

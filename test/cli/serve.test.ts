@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import path from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
-import { bytesOf, sha256 } from '../support/images.js'
+import { bytesOf, indexOf, OCI_INDEX, sha256 } from '../support/images.js'
 import { BerthProcess, runBerth, serveBerth, type ServedBerth } from '../support/process.js'
 
 const sizeBytes = 100_000
@@ -57,6 +58,39 @@ async function pushBlob(url: string, content: string): Promise<void> {
     body: content,
   })
   expect(response.status).toBe(201)
+}
+
+/** An index of nothing under so many tags; its address. */
+async function pushTaggedIndex(url: string, count: number): Promise<string> {
+  const index = indexOf([])
+  const address = `/v2/team/app/manifests/${sha256(index)}`
+  const tags = Array.from({ length: count }, (_, number) => `v${number}`)
+  for (let at = 0; at < count; at += 100) {
+    const query = tags.slice(at, at + 100).join('&tag=')
+    const { status } = await fetch(`${url}${address}?tag=${query}`, {
+      method: 'PUT',
+      headers: { 'content-type': OCI_INDEX },
+      body: index,
+    })
+    expect(status).toBe(201)
+  }
+  return `${url}${address}`
+}
+
+function countsIn(dataDirectory: string): Record<string, number> {
+  const connection = new Database(path.join(dataDirectory, 'berth.db'), { readonly: true })
+  try {
+    return connection
+      .prepare(
+        `select (select count(*) from tags) as tags, count(*) as history,
+           count(distinct case when from_digest is null then tag end) as made,
+           count(distinct case when to_digest is null then tag end) as removed
+         from tag_history`,
+      )
+      .get() as Record<string, number>
+  } finally {
+    connection.close()
+  }
 }
 
 async function readBlob(url: string, content: string): Promise<string> {
@@ -183,6 +217,26 @@ describe('berth serve', () => {
     expect(code).toBe('SIGKILL')
     expect(await readBlob(second.url, 'hello')).toBe('hello')
     expect(await readBlob(second.url, large)).toBe(large)
+  })
+
+  it('has deleted all tags of a manifest when it was killed while it removed them', async () => {
+    const data = await temporaryDirectory()
+    const first = await serveBerth(data)
+    const url = await pushTaggedIndex(first.url, 5_000)
+    const deleted = await fetch(url, { method: 'DELETE' })
+    first.berth.signal('SIGKILL')
+    await first.berth.exit()
+
+    const second = await serveBerth(data)
+    const list = await fetch(`${second.url}/v2/team/app/tags/list`)
+
+    expect(deleted.status).toBe(202)
+    expect(await list.json()).toEqual({ name: 'team/app', tags: [] })
+    await eventually(
+      () => countsIn(data),
+      ({ tags }) => tags === 0,
+    )
+    expect(countsIn(data)).toEqual({ tags: 0, made: 5_000, removed: 5_000, history: 10_000 })
   })
 })
 
