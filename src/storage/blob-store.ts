@@ -50,6 +50,16 @@ export interface BlobStore {
    */
   open(digest: Digest, sizeBytes: number): Promise<OpenBlob>
 
+  /**
+   * The name of a blob, for a server in front that has the same store before it and can send the
+   * bytes itself. Relative to wherever that server has the store's root; it begins with no slash and
+   * needs no escaping in a URI.
+   *
+   * @returns undefined when no such server can read what this store keeps
+   * @throws {@link BlobDamagedError} as {@link read}
+   */
+  locate(digest: Digest, sizeBytes: number): Promise<string | undefined>
+
   /** Throws when nothing can be written. */
   checkReady(): Promise<void>
 }

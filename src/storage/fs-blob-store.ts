@@ -123,6 +123,26 @@ export class FsBlobStore implements BlobStore {
   }
 
   async open(digest: Digest, sizeBytes: number): Promise<OpenBlob> {
+    return new FsOpenBlob(await this.#openBlob(digest, sizeBytes), this.#sendfile)
+  }
+
+  async locate(digest: Digest, sizeBytes: number): Promise<string> {
+    const file = await this.#openBlob(digest, sizeBytes)
+    await file.close()
+    return blobName(digest)
+  }
+
+  async checkReady(): Promise<void> {
+    const probe = path.join(this.#root, 'uploads', 'readiness-probe')
+    try {
+      await writeFile(probe, 'x')
+    } finally {
+      await rm(probe, { force: true })
+    }
+  }
+
+  /** @throws {@link BlobDamagedError} */
+  async #openBlob(digest: Digest, sizeBytes: number): Promise<FileHandle> {
     let file: FileHandle
     try {
       file = await open(this.#blobPath(digest), constants.O_RDONLY)
@@ -136,19 +156,10 @@ export class FsBlobStore implements BlobStore {
       if (size !== sizeBytes) {
         throw new BlobDamagedError(`the blob has ${size} bytes instead of ${sizeBytes}`)
       }
-      return new FsOpenBlob(file, this.#sendfile)
+      return file
     } catch (error) {
       await file.close()
       throw error
-    }
-  }
-
-  async checkReady(): Promise<void> {
-    const probe = path.join(this.#root, 'uploads', 'readiness-probe')
-    try {
-      await writeFile(probe, 'x')
-    } finally {
-      await rm(probe, { force: true })
     }
   }
 
@@ -184,9 +195,14 @@ export class FsBlobStore implements BlobStore {
   }
 
   #blobPath(digest: Digest): string {
-    const hex = hexOf(digest)
-    return path.join(this.#root, 'blobs', algorithmOf(digest), hex.slice(0, 2), hex)
+    return path.join(this.#root, 'blobs', blobName(digest))
   }
+}
+
+/** Where a blob is below the folder of all blobs. */
+function blobName(digest: Digest): string {
+  const hex = hexOf(digest)
+  return `${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
 }
 
 async function requireDigest(file: FileHandle, blob: UploadedBlob): Promise<void> {

@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { RunningDigest, type Digest } from '../../src/oci/digest.js'
-import type { BlobStore, ByteRange, ByteSink, OpenBlob } from '../../src/storage/blob-store.js'
+import {
+  BlobDamagedError,
+  type BlobStore,
+  type ByteRange,
+  type ByteSink,
+  type OpenBlob,
+} from '../../src/storage/blob-store.js'
 import { bytesOf, sha256, sha512 } from '../support/images.js'
 
 const MEBIBYTE = 1024 * 1024
@@ -493,6 +499,34 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
         await blob.close()
 
         expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+    })
+
+    describe('locate', () => {
+      it('names a blob in a way that a URI can hold, or says that nobody else can read it', async () => {
+        const store = await open()
+        await put(store, 'hello')
+
+        const location = await store.locate(sha256('hello'), 5)
+
+        expect(location ?? 'x').toMatch(/^[\w-]+(\/[\w-]+)*$/)
+      })
+
+      it.each([4, 6, 0])('names no blob that has 5 bytes instead of %i', async (size) => {
+        const store = await open()
+        await put(store, 'hello')
+
+        const location = store.locate(sha256('hello'), size)
+
+        await expect(location).rejects.toBeInstanceOf(BlobDamagedError)
+      })
+
+      it('names no blob that is not there', async () => {
+        const store = await open()
+
+        const location = store.locate(sha256('hello'), 5)
+
+        await expect(location).rejects.toBeInstanceOf(BlobDamagedError)
       })
     })
 

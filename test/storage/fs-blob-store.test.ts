@@ -1,5 +1,5 @@
 import { existsSync, fstatSync, readdirSync, statSync, type Stats } from 'node:fs'
-import { link, mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { hexOf, type Digest } from '../../src/oci/digest.js'
@@ -59,6 +59,15 @@ describe('files of the blob store', () => {
     expect(received.size).toBe(1_000)
     expect(stored.size).toBe(1_000)
     expect(existsSync(uploadFile('upload-1'))).toBe(false)
+  })
+
+  it('are named by where they lie below the folder of all blobs', async () => {
+    const { store, root } = await openStore()
+    await put(store, 'hello')
+
+    const location = await store.locate(sha256('hello'), 5)
+
+    expect(await readFile(path.join(root, 'blobs', location), 'utf8')).toBe('hello')
   })
 
   it('are there when the store is opened again', async () => {
