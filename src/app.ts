@@ -69,6 +69,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     metadata: stores.metadata,
     policy,
     manifestBytesMax: config.manifests.bytesMax,
+    accelPrefix: config.storage.accelRedirect,
   })
   return app
 }

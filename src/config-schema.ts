@@ -89,6 +89,15 @@ export const configSchema = {
           description:
             'Lets the kernel send large blobs where it can: on Linux, over plain HTTP, with the optional package koffi.',
         },
+        accelRedirect: {
+          type: 'string',
+          maxLength: 200,
+          pattern: '^((/[A-Za-z0-9_-][A-Za-z0-9._-]*)+/?)?$',
+          default: '',
+          examples: ['/berth-blobs'],
+          description:
+            'Where nginx in front has the folder blobs of the data directory, as an internal location: it sends the files itself then. Only where nobody reaches Berth but through it; see docs/nginx.md. Empty: Berth sends them.',
+        },
       },
     },
     uploads: {
@@ -134,7 +143,11 @@ export const configSchema = {
           type: 'array',
           uniqueItems: true,
           maxItems: 100,
-          items: { type: 'string', pattern: '^[a-z0-9]+/[a-z0-9]+$' },
+          items: {
+            type: 'string',
+            pattern: '^[a-z0-9]+/[a-z0-9]+$',
+            examples: ['linux/amd64'],
+          },
           default: [],
           description: 'os/architecture, as linux/amd64; for manifests.indexChildren: listed.',
         },
@@ -217,7 +230,12 @@ export interface Config {
     readonly shutdownSeconds: number
   }
   readonly access: { readonly mode: 'open' | 'readOnly' }
-  readonly storage: { readonly inlineBytesMax: number; readonly sendfile: boolean }
+  readonly storage: {
+    readonly inlineBytesMax: number
+    readonly sendfile: boolean
+    /** Empty, or the path of an internal location; a slash may end it. */
+    readonly accelRedirect: string
+  }
   readonly uploads: { readonly expireSeconds: number; readonly sessionsMax: number }
   readonly manifests: {
     readonly bytesMax: number

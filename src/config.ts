@@ -23,6 +23,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** A part of the schema that has a pattern. */
+interface WithExamples {
+  readonly examples: readonly string[]
+}
+
 type Settings = Record<string, unknown>
 
 interface SchemaNode {
@@ -54,7 +59,12 @@ export function loadConfig({ file, environment, flags = {} }: ConfigSources): Co
   apply(settings, ['dataDirectory'], flags.data)
 
   // Defaults are filled in here; `strict` would not let an enum stand without a type.
-  const check = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(configSchema)
+  const check = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    strict: false,
+    verbose: true,
+  }).compile(configSchema)
   if (!check(settings)) problems.push(...(check.errors ?? []).map(sentence))
   if (problems.length === 0) problems.push(...contradictions(settings as unknown as Config))
   if (problems.length > 0) throw new ConfigError([...new Set(problems)])
@@ -156,7 +166,7 @@ function contradictions(config: Config): string[] {
   return []
 }
 
-function sentence({ instancePath, keyword, params, message }: ErrorObject): string {
+function sentence({ instancePath, keyword, params, message, parentSchema }: ErrorObject): string {
   const key = instancePath.slice(1).replaceAll('/', '.')
   switch (keyword) {
     case 'additionalProperties': {
@@ -168,7 +178,7 @@ function sentence({ instancePath, keyword, params, message }: ErrorObject): stri
       return `${key} must be one of ${allowedValues.join(', ')}.`
     }
     case 'pattern':
-      return `${key} must look like linux/amd64.`
+      return `${key} must look like ${(parentSchema as WithExamples).examples.join(' or ')}.`
     default:
       return `${key === '' ? 'The configuration' : key} ${message ?? 'is not valid'}.`
   }

@@ -63,14 +63,22 @@ export class Blobs {
       if (blob.inline) return await this.#readInline(blob)
       return await this.#store.open(blob.digest, blob.sizeBytes)
     } catch (error) {
-      if (!(error instanceof BlobDamagedError)) throw error
-      this.#log.error({ err: error, digest: blob.digest }, 'a stored blob is damaged')
-      await this.#metadata.markBlobDamaged(blob, this.#options.now())
-      throw new RegistryError(
-        'BLOB_UNKNOWN',
-        'the stored bytes of this blob are damaged; pushing it again heals it',
-        { details: [{ digest: blob.digest }], cause: error },
-      )
+      throw await this.#noteDamage(blob, error)
+    }
+  }
+
+  /**
+   * What a server in front knows the bytes of a blob by, as {@link BlobStore.locate}; undefined when
+   * they are to be had from {@link open} only.
+   *
+   * @throws {@link RegistryError} as {@link open}
+   */
+  async locate(blob: StoredBlob): Promise<string | undefined> {
+    if (blob.inline) return undefined
+    try {
+      return await this.#store.locate(blob.digest, blob.sizeBytes)
+    } catch (error) {
+      throw await this.#noteDamage(blob, error)
     }
   }
 
@@ -130,6 +138,18 @@ export class Blobs {
       reviewAt: at + this.#options.undoMs,
       evenIfReferenced: this.#options.deleteReferencedBlobs,
     })
+  }
+
+  /** What to throw for an error that reading a blob has thrown. */
+  async #noteDamage(blob: StoredBlob, error: unknown): Promise<unknown> {
+    if (!(error instanceof BlobDamagedError)) return error
+    this.#log.error({ err: error, digest: blob.digest }, 'a stored blob is damaged')
+    await this.#metadata.markBlobDamaged(blob, this.#options.now())
+    return new RegistryError(
+      'BLOB_UNKNOWN',
+      'the stored bytes of this blob are damaged; pushing it again heals it',
+      { details: [{ digest: blob.digest }], cause: error },
+    )
   }
 
   async #readInline({ digest }: StoredBlob): Promise<Buffer> {

@@ -6,9 +6,16 @@ import { parseDigest } from '../oci/digest.js'
 import { parseRepositoryName } from '../oci/reference.js'
 import type { Blobs } from '../registry/blobs.js'
 import type { ByteRange } from '../storage/blob-store.js'
+import { accelRedirect } from './accel-redirect.js'
 import { FOREVER, isKnownToClient, sendEmpty } from './answers.js'
 import { bodyOf, OCTETS, sendBody } from './blob-bodies.js'
 import { parseRange } from './ranges.js'
+
+export interface BlobRoutesOptions {
+  readonly blobs: Blobs
+  /** `storage.accelRedirect` */
+  readonly accelPrefix: string
+}
 
 interface BlobRoute {
   Params: { name: string; digest: string }
@@ -17,7 +24,7 @@ interface BlobRoute {
 /** Spec: "Pulling blobs" (end-2), "Deleting Blobs" (end-10). */
 export async function blobRoutes(
   app: FastifyInstance,
-  { blobs }: { readonly blobs: Blobs },
+  { blobs, accelPrefix }: BlobRoutesOptions,
 ): Promise<void> {
   app.head<BlobRoute>('/:name/blobs/:digest(.+)', requires('pull'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
@@ -41,6 +48,13 @@ export async function blobRoutes(
       return reply.code(304).send()
     }
     const body = bodyOf(blob, wantedRanges(request, reply, blob))
+    const redirect = await accelRedirect(accelPrefix, request.headers, blobs, blob)
+    if (redirect !== undefined) {
+      setBlobHeaders(reply, blob)
+      // nginx would pass it on beside its own.
+      reply.removeHeader('Accept-Ranges')
+      return reply.type(OCTETS).header('X-Accel-Redirect', redirect).send()
+    }
     const content = await blobs.open(blob)
 
     setBlobHeaders(reply, blob)

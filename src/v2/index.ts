@@ -16,11 +16,13 @@ export interface V2Options {
   readonly metadata: MetadataStore
   readonly policy: AccessPolicy
   readonly manifestBytesMax: number
+  /** `storage.accelRedirect` */
+  readonly accelPrefix: string
 }
 
 /** The OCI distribution API. */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  const { registry, metadata, policy, manifestBytesMax } = options
+  const { registry, metadata, policy, manifestBytesMax, accelPrefix } = options
 
   guard(app, policy)
 
@@ -33,7 +35,7 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
   })
 
   await app.register(manifestRoutes, { manifests: registry.manifests, bytesMax: manifestBytesMax })
-  await app.register(blobRoutes, registry)
+  await app.register(blobRoutes, { blobs: registry.blobs, accelPrefix })
   await app.register(uploadRoutes, registry)
   await app.register(tagRoutes, { metadata })
   await app.register(referrerRoutes, { metadata })

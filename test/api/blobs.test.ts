@@ -298,6 +298,111 @@ describe('a blob file that is damaged', () => {
   )
 })
 
+describe('a blob whose file a server in front sends', () => {
+  const digest = sha256(big)
+  const url = `/v2/team/app/blobs/${digest}`
+
+  async function startBehind(accelRedirect = '/berth-blobs') {
+    const started = await startTestServer({ config: { storage: { accelRedirect } } })
+    await pushBlob(started.app, 'team/app', big)
+    return started
+  }
+
+  it.each(['/berth-blobs', '/berth-blobs/', '/a/b-c_d.e'])(
+    'is answered with its place below %s and no bytes, whatever ranges are wanted',
+    async (prefix) => {
+      const { app, dataDirectory } = await startBehind(prefix)
+      const wanted = [{}, { range: 'bytes=0-9' }, { range: 'bytes=0-9,20-29' }]
+
+      const responses = await Promise.all(wanted.map((headers) => app.inject({ url, headers })))
+
+      for (const { statusCode, headers, rawPayload } of responses) {
+        expect(statusCode).toBe(200)
+        expect(rawPayload.length).toBe(0)
+        expect(headers).toMatchObject({
+          'content-type': 'application/octet-stream',
+          'content-length': '0',
+          'docker-content-digest': digest,
+          etag: `"${digest}"`,
+          'cache-control': 'private, max-age=31536000, immutable',
+          'docker-distribution-api-version': 'registry/2.0',
+        })
+        const below = path.relative(
+          path.join(dataDirectory, 'blobs'),
+          fileOf(dataDirectory, digest),
+        )
+        expect(headers['x-accel-redirect']).toBe(`${prefix.replace(/\/$/, '')}/${below}`)
+      }
+    },
+  )
+
+  it('is found by its sha512 digest as well', async () => {
+    const { app } = await startBehind()
+    const other = sha512(big)
+    await pushBlob(app, 'team/app', big, other)
+
+    const { headers } = await app.inject(`/v2/team/app/blobs/${other}`)
+
+    const hex = hexOf(other)
+    expect(headers['x-accel-redirect']).toBe(`/berth-blobs/sha512/${hex.slice(0, 2)}/${hex}`)
+  })
+
+  it('is answered with its bytes when it is inline', async () => {
+    const { app } = await startBehind()
+    const small = await pushBlob(app, 'team/app', 'small')
+
+    const response = await app.inject(`/v2/team/app/blobs/${small}`)
+
+    expect(response.body).toBe('small')
+    expect(response.headers).not.toHaveProperty('x-accel-redirect')
+  })
+
+  it.each([{ 'if-match': '"x"' }, { 'if-unmodified-since': 'Sat, 21 Nov 2026 00:00:00 GMT' }])(
+    'is answered with its bytes when that server would refuse: %j',
+    async (headers) => {
+      const { app } = await startBehind()
+
+      const response = await app.inject({ url, headers })
+
+      expect(response.rawPayload.equals(big)).toBe(true)
+      expect(response.headers).not.toHaveProperty('x-accel-redirect')
+    },
+  )
+
+  it('is told about and refused as ever', async () => {
+    const { app } = await startBehind()
+
+    const head = await app.inject({ method: 'HEAD', url })
+    const known = await app.inject({ url, headers: { 'if-none-match': `"${digest}"` } })
+    const outside = await app.inject({ url, headers: { range: 'bytes=999999-' } })
+    const unknown = await app.inject(`/v2/team/app/blobs/${ABSENT}`)
+
+    const answers = [head, known, outside, unknown]
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 304, 416, 404])
+    expect(head.headers['content-length']).toBe(String(big.length))
+    expect(outside.headers['content-range']).toBe(`bytes */${big.length}`)
+    for (const { headers } of answers) expect(headers).not.toHaveProperty('x-accel-redirect')
+  })
+
+  it.each([
+    ['missing', (file: string) => rm(file)],
+    ['too short', (file: string) => truncate(file, 10)],
+  ])('is 404 when it is %s, counts as absent, and heals with the next push', async (_, damage) => {
+    const { app, dataDirectory } = await startBehind()
+    await damage(fileOf(dataDirectory, digest))
+
+    const read = await app.inject(url)
+    const head = await app.inject({ method: 'HEAD', url })
+    await pushBlob(app, 'team/app', big)
+    const healed = await app.inject(url)
+
+    expect([read.statusCode, ...codesOf(read)]).toEqual([404, 'BLOB_UNKNOWN'])
+    expect(read.headers).not.toHaveProperty('x-accel-redirect')
+    expect(head.statusCode).toBe(404)
+    expect(healed.headers).toHaveProperty('x-accel-redirect')
+  })
+})
+
 describe('DELETE of a blob', () => {
   it('takes it from this repository alone', async () => {
     const { app } = await startTestServer()

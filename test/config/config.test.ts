@@ -50,7 +50,7 @@ describe('a configuration without any settings', () => {
         shutdownSeconds: 30,
       },
       access: { mode: 'open' },
-      storage: { inlineBytesMax: 65_536, sendfile: true },
+      storage: { inlineBytesMax: 65_536, sendfile: true, accelRedirect: '' },
       uploads: { expireSeconds: 86_400, sessionsMax: 10_000 },
       manifests: { bytesMax: 4_194_304, indexChildren: 'required', indexPlatforms: [] },
       deletes: { enabled: true, referencedBlobs: 'refuse' },
@@ -275,6 +275,24 @@ describe('settings that cannot be used', () => {
     expect(problems).toEqual([problem])
   })
 
+  it.each([
+    'berth-blobs',
+    '/',
+    '//blobs',
+    '/blobs//',
+    '/../blobs',
+    '/a b',
+    '/a?b',
+    '/a%2fb',
+    '/a\n',
+    'http://nginx/blobs',
+    '/ä',
+  ])('are told when files cannot be below %j', async (accelRedirect) => {
+    const problems = await problemsOf(() => loadFile({ storage: { accelRedirect } }))
+
+    expect(problems).toEqual(['storage.accelRedirect must look like /berth-blobs.'])
+  })
+
   it('are told when a key is one that every object has', async () => {
     const problems = await problemsOf(() => loadFile('{"__proto__":{"http":{"port":1}}}'))
 
@@ -346,6 +364,7 @@ function otherThan(key: string, value: unknown): unknown {
     'http.host': '0.0.0.0',
     'access.mode': 'readOnly',
     'storage.sendfile': false,
+    'storage.accelRedirect': '/elsewhere',
     'manifests.indexChildren': 'listed',
     'manifests.indexPlatforms': ['linux/s390x'],
     'deletes.enabled': false,
