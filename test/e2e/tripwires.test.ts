@@ -87,7 +87,7 @@ describe('a large blob', () => {
   })
 
   it('is read once and in large pieces without the help of the kernel', async () => {
-    const berth = await startBerth({ environment: { BERTH_STORAGE_SENDFILE: 'false' } })
+    const berth = await startBerth({ settings: { BERTH_STORAGE_SENDFILE: 'false' } })
     const digest = await push(berth)
     let pulled = ''
 

@@ -13,10 +13,10 @@ export interface BerthOptions {
   readonly port?: number
   /** A file that takes the log, or does not; kept for a failed test when absent. */
   readonly logTo?: string
+  /** Settings, as variables of the environment. */
+  readonly settings?: Readonly<Record<string, string>>
   /** Options of Node.js itself. */
   readonly nodeOptions?: readonly string[]
-  /** Variables besides those that every client has. */
-  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** A registry in a process of its own, as `berth serve` runs it. */
@@ -43,7 +43,7 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
     'sh',
     ['-c', logTo === undefined ? 'exec "$@"' : `exec "$@" 2>${logTo}`, 'sh', ...command],
     {
-      environment: { ...clientEnvironment(), ...options.environment },
+      environment: { ...clientEnvironment(), ...options.settings },
       isReady: ({ output }) => portIn(output) !== undefined,
     },
   )

@@ -11,6 +11,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   containerd: 'containerd',
   ctr: 'containerd',
   mount: 'mount',
+  nginx: 'nginx-light',
   strace: 'strace',
   umount: 'mount',
 }
