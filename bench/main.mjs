@@ -1,19 +1,19 @@
 /**
- * `npm run bench`: measures what Berth promises of its speed and its memory, with clients in
- * processes of their own. See docs/performance.md.
+ * `npm run bench`: measures Berth, and other registries beside it, with all clients in a process of
+ * their own. See docs/performance.md.
  */
 import { availableParallelism, cpus } from 'node:os'
+import { LoadGenerator } from './load-generator.mjs'
 import { helpText, parseOptions } from './options.mjs'
-import { buildStore } from './store-builder.mjs'
-import { tableOf } from './table.mjs'
-import { layer } from './workloads/layer.mjs'
+import { Report } from './report.mjs'
+import { Run } from './run.mjs'
+import { chooseTargets } from './targets/choose.mjs'
 import { manifests } from './workloads/manifests.mjs'
-import { pages } from './workloads/pages.mjs'
+import { pulls } from './workloads/pulls.mjs'
 import { pushes } from './workloads/pushes.mjs'
-import { startUp } from './workloads/start-up.mjs'
 import { Workspace } from './workspace.mjs'
 
-const workloads = [startUp, manifests, pages, pushes, layer]
+const workloads = [manifests, pulls, pushes]
 
 async function main(args) {
   const names = workloads.map(({ name }) => name)
@@ -22,40 +22,35 @@ async function main(args) {
     process.stdout.write(helpText(workloads))
     return
   }
-  if (process.platform !== 'linux')
+  if (process.platform !== 'linux') {
     throw new Error('it reads CPU time and memory from /proc: Linux')
-  const workspace = new Workspace()
-  const context = { workspace, options, largeStore: largeStoreIn(workspace, options) }
+  }
+  const startedAt = performance.now()
+  const workspace = new Workspace(options.minutes)
+  const { targets, versions } = chooseTargets(options, say)
   const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model }
-  if (!options.json) {
-    process.stdout.write(`Node.js ${machine.node}, ${machine.cores} cores (${machine.cpu})\n\n`)
-  }
+  const out = options.json ? process.stderr : process.stdout
+  const report = new Report(Object.keys(versions), (text) => out.write(text))
+  const generator = new LoadGenerator(workspace)
+  const run = new Run({ options, workspace, targets, generator, report, say })
 
-  const sections = []
-  for (const { measure, ...workload } of workloads) {
+  out.write(`Node.js ${machine.node}, ${machine.cores} cores (${machine.cpu})\n`)
+  out.write(`${Object.values(versions).join(', ')}\n`)
+  if (targets.length > 1) out.write('×: the figure of Berth divided by that of the line\n')
+  out.write('\n')
+  for (const workload of workloads) {
     if (options.only.length > 0 && !options.only.includes(workload.name)) continue
-    say(`measuring ${workload.name}`)
-    const section = { ...workload, rows: await measure(context) }
-    sections.push(section)
-    if (!options.json) process.stdout.write(`${tableOf(section)}\n`)
+    report.begin(workload)
+    await workload.measure(run)
+    report.end()
   }
+  const minutes = (performance.now() - startedAt) / 60_000
+  say(`done in ${minutes.toFixed(1)} minutes`)
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ machine, options, sections }, null, 2)}\n`)
+    const { sections } = report
+    const result = { machine, versions, options, minutes, sections }
+    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
   }
-}
-
-/** Builds the large store for the first workload that asks for it. */
-function largeStoreIn(workspace, options) {
-  let store
-  const build = async () => {
-    const { repositories, tags } = options
-    say(`building a store of ${repositories} repositories, one more with ${tags} tags`)
-    const startedAt = performance.now()
-    const built = await buildStore(workspace.folder('large-store'), options)
-    say(`built in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
-    return built
-  }
-  return () => (store ??= build())
 }
 
 /** Standard output is for the figures. */

@@ -1,22 +1,33 @@
 import { parseArgs } from 'node:util'
 
-/** What a run measures when it is not told otherwise, and how its help calls it. */
+/** What a run measures, usually and when it has to be quick, and what its help says of it. */
 const sizes = {
-  repositories: { usual: 100_000, help: 'repositories in the large store' },
-  tags: { usual: 100_000, help: 'tags of one repository in it' },
-  referrers: { usual: 1000, help: 'referrers of one subject in it' },
-  layer: { usual: 4096, help: 'MiB of the large layer' },
-  seconds: { usual: 3, help: 'how long each row is measured' },
+  rounds: { usual: 3, quick: 1, help: 'times each row is measured; the median counts' },
+  seconds: { usual: 1.5, quick: 1, help: 'how long each round of small requests lasts' },
+  gib: { usual: 4, quick: 1, help: 'GiB that a row of large blobs moves, all rounds together' },
+  blob: { usual: 1024, quick: 256, help: 'MiB of the largest blob' },
+  repositories: { usual: 1_000_000, quick: 100_000, help: 'repositories in the large store' },
+  tags: { usual: 500_000, quick: 100_000, help: 'tags of one repository in the large store' },
+  referrers: { usual: 10_000, quick: 1000, help: 'referrers of one manifest in it' },
+  middle: { usual: 100_000, quick: 10_000, help: 'repositories and tags in the middle store' },
+  small: { usual: 1000, quick: 1000, help: 'repositories and tags in the small store' },
+  images: { usual: 10_000, quick: 1000, help: 'tiny images whose disk space is measured' },
+  uploads: { usual: 64, quick: 64, help: 'parallel uploads whose memory is measured' },
+  upload: { usual: 256, quick: 64, help: 'MiB of each' },
+  readers: { usual: 500, quick: 500, help: 'slow readers whose memory is measured' },
+  minutes: { usual: 60, quick: 20, help: 'a run that takes longer is given up' },
 }
 
+const fractional = ['seconds', 'gib', 'minutes']
+
 /**
- * @typedef {object} Options
- * @property {number} repositories
- * @property {number} tags
- * @property {number} referrers
- * @property {number} layer - MiB
- * @property {number} seconds
+ * @typedef {Readonly<Record<keyof typeof sizes, number>> & Others} Options
+ *
+ * @typedef {object} Others
  * @property {readonly string[]} only - names of workloads; all when empty
+ * @property {readonly string[]} target - registries that run already: `NAME=URL,PID`
+ * @property {boolean} peer - whether docker-registry is measured too
+ * @property {string} [stores] - a folder that keeps the stores
  * @property {boolean} json
  * @property {boolean} help
  */
@@ -34,42 +45,58 @@ export function parseOptions(args, workloads) {
     args: [...args],
     options: {
       ...Object.fromEntries(Object.keys(sizes).map((name) => [name, { type: 'string' }])),
-      only: { type: 'string', multiple: true },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
+      only: { type: 'string', multiple: true, default: [] },
+      target: { type: 'string', multiple: true, default: [] },
+      stores: { type: 'string' },
+      'no-peer': { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   })
-  const { only = [], json = false, help = false } = values
+  const { only, target, stores, json, help } = values
   const unknown = only.find((name) => !workloads.includes(name))
   if (unknown !== undefined) {
     throw new Error(`there is no workload ${unknown}; there are ${workloads.join(', ')}`)
   }
-  const numbers = Object.entries(sizes).map(([name, { usual }]) => [
+  const numbers = Object.entries(sizes).map(([name, { usual, quick }]) => [
     name,
-    values[name] === undefined ? usual : positive(name, values[name]),
+    values[name] === undefined ? (values.quick ? quick : usual) : positive(name, values[name]),
   ])
-  return { ...Object.fromEntries(numbers), only, json, help }
+  const peer = !values['no-peer']
+  return { ...Object.fromEntries(numbers), only, target, stores, peer, json, help }
 }
 
 /** @param {readonly { name: string, title: string }[]} workloads */
 export function helpText(workloads) {
+  const number = (value) => value.toLocaleString('en')
+  const sizeLines = Object.entries(sizes).map(([name, { usual, quick, help }]) => [
+    `--${name} N`,
+    `${help} (${number(usual)}; quick: ${number(quick)})`,
+  ])
   const lines = [
-    ...Object.entries(sizes).map(([name, { usual, help }]) => [
-      `--${name} N`,
-      `${help} (${usual.toLocaleString('en')})`,
-    ]),
-    ['--only NAME', 'measure this alone; may be given again'],
-    ['--json', 'print the figures as JSON'],
+    ['--quick', 'smaller sizes, one round: a few minutes instead of half an hour'],
+    ['--only NAME', 'this workload alone; may be given again'],
+    ['--no-peer', 'without docker-registry, which is measured too where it is installed'],
+    ['--target NAME=URL,PID', 'one registry more, which runs already; may be given again;'],
+    ['', 'what is pushed to it stays there'],
+    ['--stores FOLDER', 'keeps the large stores there, and finds them there the next time'],
+    ['--json', 'all figures as JSON on standard output, the table on standard error'],
   ]
   return `Usage: npm run bench -- [options]
 
-Measures what Berth promises, on this machine, in a temporary folder, over loopback.
+Measures Berth on this machine, in a temporary folder, over loopback, and Debian's docker-registry
+beside it: the same work on each in turn, round after round.
 
 ${columns(lines)}
 
-What NAME can be:
+Sizes:
 
-${columns(workloads.map(({ name, title }) => [name, title]))}
+${columns(sizeLines)}
+
+Workloads:
+
+${columns(workloads.map(({ name, title }) => [name, title.split(/[,:]/)[0]]))}
 `
 }
 
@@ -80,7 +107,7 @@ function columns(lines) {
 
 function positive(name, text) {
   const number = Number(text)
-  const isPossible = number > 0 && (name === 'seconds' || Number.isInteger(number))
+  const isPossible = number > 0 && (fractional.includes(name) || Number.isInteger(number))
   if (isPossible && Number.isFinite(number)) return number
   throw new Error(`--${name} must be a number above 0`)
 }

@@ -2,9 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-/** A run that takes longer than this hangs. */
-const runMinutesMax = 20
-
 /**
  * The folder and the processes of one run. All are gone when this process ends, however it ends
  * short of SIGKILL.
@@ -13,8 +10,10 @@ export class Workspace {
   /** @type {Set<import('node:child_process').ChildProcess>} */
   #children = new Set()
   #directory = mkdtempSync(path.join(tmpdir(), 'berth-bench-'))
+  #named = 0
 
-  constructor() {
+  /** @param {number} minutesMax - a run that takes longer hangs, and is ended */
+  constructor(minutesMax) {
     process.once('exit', () => {
       for (const child of this.#children) child.kill('SIGKILL')
       rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 })
@@ -24,25 +23,25 @@ export class Workspace {
     process.on('SIGINT', () => process.exit(130))
     process.on('SIGTERM', () => process.exit(143))
     setTimeout(() => {
-      process.stderr.write(`bench: not done after ${runMinutesMax} minutes; giving up\n`)
+      process.stderr.write(`bench: not done after ${minutesMax} minutes (--minutes); giving up\n`)
       process.exit(1)
-    }, runMinutesMax * 60_000).unref()
+    }, minutesMax * 60_000).unref()
   }
 
-  /** A new folder in the workspace. */
-  folder(name) {
-    const folder = path.join(this.#directory, name)
+  /** Makes an empty folder. */
+  newFolder(name) {
+    const folder = this.newFile(name)
     mkdirSync(folder)
     return folder
   }
 
-  remove(folder) {
-    rmSync(folder, { recursive: true, force: true })
+  /** A path for a file that nobody else has. */
+  newFile(name) {
+    return path.join(this.#directory, `${++this.#named}-${name}`)
   }
 
-  /** The path of a file in the workspace. */
-  file(name) {
-    return path.join(this.#directory, name)
+  remove(folder) {
+    rmSync(folder, { recursive: true, force: true })
   }
 
   /** @throws {Error} when the disk below the workspace has less room than that */

@@ -2,16 +2,22 @@
 export class Timings {
   #startedAt = performance.now()
   #milliseconds = []
+  #bytes = 0
 
-  add(milliseconds) {
+  /** @param {number} [bytes] - moved by it */
+  add(milliseconds, bytes = 0) {
     this.#milliseconds.push(milliseconds)
+    this.#bytes += bytes
   }
 
-  /** @returns {{ count: number, seconds: number, p50Ms: number, p99Ms: number }} */
+  /**
+   * @returns {{ count: number, bytes: number, seconds: number, p50Ms: number, p99Ms: number }}
+   */
   summary() {
     const seconds = (performance.now() - this.#startedAt) / 1000
     const sorted = Float64Array.from(this.#milliseconds).sort()
     const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
-    return { count: sorted.length, seconds, p50Ms: at(0.5), p99Ms: at(0.99) }
+    const [p50Ms, p99Ms] = [at(0.5), at(0.99)]
+    return { count: sorted.length, bytes: this.#bytes, seconds, p50Ms, p99Ms }
   }
 }

@@ -1,0 +1,82 @@
+/**
+ * The figures of a row that puts load on a server: a number for each target and each of these.
+ *
+ * @typedef {object} LoadFigures
+ * @property {number} rate - of {@link units}' `rate`
+ * @property {number} p50Ms
+ * @property {number} p99Ms
+ * @property {number} cpuSeconds - of the server, for each of {@link units}' `per`
+ * @property {number} peakMiB - the most memory the server held
+ * @property {number} clientCpuSeconds - as `cpuSeconds`, of the clients
+ */
+
+/** What a load is counted in. */
+export const units = {
+  requests: { rate: '/s', per: '/1,000' },
+  images: { rate: '/s', per: '/1,000' },
+  bytes: { rate: 'MiB/s', per: '/GiB' },
+}
+
+/** The columns of a table of such rows. */
+export const loadColumns = {
+  rate: { heading: 'rate', unit: 'rate' },
+  p50Ms: { heading: 'p50 ms' },
+  p99Ms: { heading: 'p99 ms' },
+  cpuSeconds: { heading: 'CPU s', unit: 'per' },
+  peakMiB: { heading: 'peak RSS MiB' },
+}
+
+/** Which of them Berth is compared by. */
+export const loadRatios = { rate: 'rate', cpuSeconds: 'CPU' }
+
+/**
+ * @param {keyof typeof units} unit
+ * @param {object} summary - of a load
+ * @param {{ cpuSeconds: number, peakMiB: number }} cost - of the server
+ * @returns {LoadFigures}
+ */
+export function figuresOf(unit, summary, { cpuSeconds, peakMiB }) {
+  const { count, bytes, seconds, p50Ms, p99Ms, clientCpuSeconds } = summary
+  const [moved, per] = unit === 'bytes' ? [bytes / 2 ** 20, 1024] : [count, 1000]
+  return {
+    rate: moved / seconds,
+    p50Ms,
+    p99Ms,
+    cpuSeconds: (cpuSeconds / moved) * per,
+    peakMiB,
+    clientCpuSeconds: (clientCpuSeconds / moved) * per,
+  }
+}
+
+/** Of several rounds: the median of each figure, but the highest of a peak. */
+export function medians(rounds) {
+  return Object.fromEntries(
+    Object.keys(rounds[0]).map((key) => {
+      const sorted = rounds.map((figures) => figures[key]).sort((a, b) => a - b)
+      return [key, key === 'peakMiB' ? sorted.at(-1) : medianOf(sorted)]
+    }),
+  )
+}
+
+function medianOf(sorted) {
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/**
+ * What Berth's figures are of each other target's.
+ *
+ * @param {readonly string[]} keys - of the figures that are compared
+ */
+export function ratiosOf({ berth, ...others }, keys) {
+  return Object.fromEntries(
+    Object.entries(others).map(([name, figures]) => [
+      name,
+      Object.fromEntries(
+        keys
+          .filter((key) => berth?.[key] !== undefined && figures[key] !== undefined)
+          .map((key) => [key, berth[key] / figures[key]]),
+      ),
+    ]),
+  )
+}

@@ -1,0 +1,25 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { environmentWithout, ServerProcess } from './server-process.mjs'
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+/** Berth as a person would run it: what was built, with its default settings. */
+export const berth = {
+  name: 'berth',
+  isOurs: true,
+
+  /** @param {string} data - its data directory */
+  start(workspace, data) {
+    return ServerProcess.start(workspace, {
+      name: 'berth',
+      command: process.execPath,
+      args: [main, 'serve', '--host', '127.0.0.1', '--port', '0', '--data', data],
+      env: environmentWithout('BERTH_'),
+      listening: /^Berth listens on http:\/\/\S+:(\d+)$/m,
+    })
+  },
+
+  /** Where the files of its blobs are. */
+  blobsIn: (data) => path.join(data, 'blobs'),
+}

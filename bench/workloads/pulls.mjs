@@ -1,0 +1,79 @@
+import { loadColumns, loadRatios } from '../figures.mjs'
+import { blobSizes, bytesPerRound, connectionsText } from './blob-sizes.mjs'
+
+const connectionCounts = [1, 8, 64]
+
+const mebibyte = 2 ** 20
+
+/**
+ * A connection that moves at least this much has paid for its start, and what lies unread in the
+ * kernel when it is closed is a small part of it.
+ */
+const shareBytesMin = 128 * mebibyte
+
+const ranges = { bytes: mebibyte, blobBytesMax: 100 * mebibyte, connectionCounts: [1, 8] }
+
+/**
+ * Many connections that each pull a GiB would take minutes. There each asks for the whole blob, and
+ * closes when it has its share, on every target alike; what it has is what counts.
+ */
+export const pulls = {
+  name: 'pulls',
+  title: 'Pulls of a blob, from a warm page cache',
+  columns: loadColumns,
+  ratios: loadRatios,
+
+  async measure(run) {
+    await run.onEmptyStores(async (servers) => {
+      const sizes = blobSizes(run.options)
+      const paths = new Map()
+      for (const running of servers) paths.set(running, await seeded(run, running, sizes))
+      const row = (name, size, connections, { unit, ...job }) =>
+        run.loadRow(servers, {
+          name: `${name}, ${connectionsText(connections)}`,
+          unit,
+          warmsUp: job.limits.seconds !== undefined,
+          work: (running) => ({
+            load: 'pulls',
+            job: { path: paths.get(running).get(size), sizeBytes: size.bytes, connections, ...job },
+          }),
+        })
+
+      for (const size of sizes) {
+        for (const connections of connectionCounts) {
+          await row(size.name, size, connections, wholeJob(run.options, size, connections))
+        }
+      }
+      const ranged = sizes.findLast(({ bytes }) => bytes <= ranges.blobBytesMax)
+      for (const connections of ranges.connectionCounts) {
+        const limits = { seconds: run.options.seconds }
+        const job = { unit: 'bytes', rangeBytes: ranges.bytes, limits }
+        await row(`1 MiB ranges of ${ranged.name}`, ranged, connections, job)
+      }
+    })
+  },
+}
+
+/** Pushes a blob of each size; gives their paths. */
+async function seeded(run, running, sizes) {
+  const repository = `bench/pulls-${process.pid}`
+  const paths = new Map()
+  for (const size of sizes) {
+    const { digest } = await run.load(running, 'pushes', {
+      repository,
+      way: 'docker',
+      sizeBytes: size.bytes,
+      connections: 1,
+      limits: { count: 1 },
+    })
+    paths.set(size, `/v2/${repository}/blobs/${digest}`)
+  }
+  return paths
+}
+
+function wholeJob(options, { bytes, unit, isTimed }, connections) {
+  if (isTimed) return { unit, limits: { seconds: options.seconds } }
+  const share = Math.max(bytesPerRound(options) / connections, shareBytesMin)
+  if (bytes > share) return { unit, shareBytes: Math.floor(share), limits: { count: connections } }
+  return { unit, limits: { count: connections * Math.floor(share / bytes) } }
+}
