@@ -7,13 +7,22 @@ import { LoadGenerator } from './load-generator.mjs'
 import { helpText, parseOptions } from './options.mjs'
 import { Report } from './report.mjs'
 import { Run } from './run.mjs'
+import { Stores } from './stores/stores.mjs'
 import { chooseTargets } from './targets/choose.mjs'
+import { deletes } from './workloads/deletes.mjs'
+import { disk } from './workloads/disk.mjs'
 import { manifests } from './workloads/manifests.mjs'
+import { memory } from './workloads/memory.mjs'
+import { mixed } from './workloads/mixed.mjs'
+import { pages } from './workloads/pages.mjs'
 import { pulls } from './workloads/pulls.mjs'
 import { pushes } from './workloads/pushes.mjs'
+import { startUp } from './workloads/start-up.mjs'
+import { tiny } from './workloads/tiny.mjs'
 import { Workspace } from './workspace.mjs'
 
-const workloads = [manifests, pulls, pushes]
+/** The last ones change the large stores. */
+const workloads = [manifests, pulls, pushes, tiny, mixed, memory, disk, startUp, pages, deletes]
 
 async function main(args) {
   const names = workloads.map(({ name }) => name)
@@ -32,7 +41,8 @@ async function main(args) {
   const out = options.json ? process.stderr : process.stdout
   const report = new Report(Object.keys(versions), (text) => out.write(text))
   const generator = new LoadGenerator(workspace)
-  const run = new Run({ options, workspace, targets, generator, report, say })
+  const stores = new Stores({ workspace, keptIn: options.stores, say })
+  const run = new Run({ options, workspace, targets, generator, stores, report, say })
 
   out.write(`Node.js ${machine.node}, ${machine.cores} cores (${machine.cpu})\n`)
   out.write(`${Object.values(versions).join(', ')}\n`)

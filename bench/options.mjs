@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { wholeTagEvery } from './stores/docker-registry-store.mjs'
 
 /** What a run measures, usually and when it has to be quick, and what its help says of it. */
 const sizes = {
@@ -63,8 +64,11 @@ export function parseOptions(args, workloads) {
     name,
     values[name] === undefined ? (values.quick ? quick : usual) : positive(name, values[name]),
   ])
-  const peer = !values['no-peer']
-  return { ...Object.fromEntries(numbers), only, target, stores, peer, json, help }
+  const options = Object.fromEntries(numbers)
+  if (options.middle < options.rounds * wholeTagEvery) {
+    throw new Error(`--middle must be at least ${wholeTagEvery} for each round`)
+  }
+  return { ...options, only, target, stores, peer: !values['no-peer'], json, help }
 }
 
 /** @param {readonly { name: string, title: string }[]} workloads */

@@ -26,6 +26,9 @@ export class Run {
     /** @type {import('./workspace.mjs').Workspace} */
     this.workspace = workspace
     this.targets = targets
+    /** Those that the run starts itself, on stores of its choice. */
+    this.ownTargets = targets.filter(({ blobsIn }) => blobsIn !== undefined)
+    /** @type {import('./stores/stores.mjs').Stores} */
     this.stores = stores
     /** Tells whoever waits what goes on. */
     this.say = say
@@ -99,12 +102,14 @@ export class Run {
    * @param {boolean} [row.warmsUp] - runs some of it before; only a load with a time can
    * @param {number} [row.rounds]
    * @param {(running: Running) => void | Promise<void>} [row.after] - tidies up after each round
+   * @param {(running: Running) => Promise<object>} [row.extra] - figures that need no rounds
    */
-  async loadRow(servers, { name, unit, work, warmsUp = false, rounds, after }) {
+  async loadRow(servers, { name, unit, work, warmsUp = false, rounds, after, extra }) {
     await this.row(servers, {
       name,
       unit,
       rounds,
+      extra,
       prepare: async (running) => {
         if (!warmsUp) return
         const { load, job } = work(running, 0)
@@ -125,10 +130,14 @@ export class Run {
    *
    * @param {readonly Running[]} servers
    */
-  async row(servers, { name, unit, rounds = this.options.rounds, prepare, cell }) {
+  async row(servers, { name, unit, rounds = this.options.rounds, prepare, cell, extra }) {
     const cells = new Map(servers.map((running) => [running, []]))
+    const extras = new Map()
     for (const running of servers) {
-      if (prepare) await this.#tolerating(cells, running, name, () => prepare(running))
+      await this.#tolerating(cells, running, name, async () => {
+        await prepare?.(running)
+        extras.set(running, await extra?.(running))
+      })
     }
     for (let round = 0; round < rounds; round++) {
       for (const running of [...cells.keys()]) {
@@ -138,7 +147,10 @@ export class Run {
       }
     }
     const targets = Object.fromEntries(
-      [...cells].map(([{ target }, figures]) => [target.name, medians(figures)]),
+      [...cells].map(([running, figures]) => [
+        running.target.name,
+        { ...medians(figures), ...extras.get(running) },
+      ]),
     )
     this.#report.add({ name, unit, rounds, targets })
   }

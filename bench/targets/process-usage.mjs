@@ -25,7 +25,7 @@ export class ProcessUsage {
   snapshot() {
     let ticks = 0
     let nanoseconds = 0
-    for (const pid of treeOf(this.#pid)) {
+    for (const pid of processTree(this.#pid)) {
       ticks += ticksOf(pid)
       nanoseconds += nanosecondsOf(pid)
     }
@@ -51,12 +51,12 @@ export class ProcessUsage {
 
   /** @throws {Error} when the process belongs to somebody else */
   resetPeak() {
-    for (const pid of treeOf(this.#pid)) writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    for (const pid of processTree(this.#pid)) writeFileSync(`/proc/${pid}/clear_refs`, '5')
   }
 
   #sumOf(key) {
     const pattern = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm')
-    return treeOf(this.#pid).reduce((total, pid) => {
+    return processTree(this.#pid).reduce((total, pid) => {
       const found = pattern.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
       return total + Number(found?.[1] ?? 0) / 1024
     }, 0)
@@ -64,11 +64,11 @@ export class ProcessUsage {
 }
 
 /** A process and all below it. */
-function treeOf(pid) {
+export function processTree(pid) {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
     (readIfThere(`/proc/${pid}/task/${thread}/children`) ?? '').split(' ').filter(Boolean),
   )
-  return [pid, ...children.flatMap((child) => treeOf(Number(child)))]
+  return [pid, ...children.flatMap((child) => processTree(Number(child)))]
 }
 
 /** User and system time, of the process and of its children that have ended. */

@@ -12,14 +12,29 @@ const timeoutMs = 60_000
 
 describe('npm run bench', () => {
   it(
-    'measures every row without docker-registry where that is not installed, and leaves nothing behind',
+    'measures every row where neither docker-registry nor strace is, and leaves nothing behind',
     async () => {
       const { sections, stderr, left } = await runBench(smallest, { PATH: '' })
 
-      expect(sections.map(({ name }) => name)).toEqual(['manifests', 'pulls', 'pushes'])
-      expect(sections.filter(({ rows }) => rows.length === 0)).toEqual([])
-      expect(unmeasured(sections, 'berth')).toEqual([])
+      expect(sections.map(({ name, rows }) => `${name}: ${rows.length}`)).toEqual([
+        'manifests: 8',
+        'pulls: 8',
+        'pushes: 18',
+        'tiny: 2',
+        'mixed: 2',
+        'memory: 2',
+        'disk: 2',
+        'start-up: 3',
+        'pages: 20',
+        'deletes: 4',
+      ])
       expect(stderr).toContain('docker-registry is not installed')
+      // Without strace there is nobody who could count.
+      expect(stderr).toContain('the syncs of berth are not counted')
+      expect(unmeasured(sections, 'berth')).toEqual([
+        'tiny: each into a new repository: syncs',
+        'tiny: all into one repository: syncs',
+      ])
       expect(left).toEqual([])
     },
     timeoutMs,
@@ -80,9 +95,10 @@ describe('npm run bench', () => {
     ['--repositories=many'],
     ['--only=nothing'],
     ['--faster'],
+    ['--rounds=2', '--middle=30'],
     ['--target=somewhere'],
     ['--target=other=http://127.0.0.1:1,0'],
-  ])('refuses %s', async (argument) => {
-    await expect(runBench(['--no-peer', argument])).rejects.toMatchObject({ code: 1, stdout: '' })
+  ])('refuses %s', async (...args) => {
+    await expect(runBench(['--no-peer', ...args])).rejects.toMatchObject({ code: 1, stdout: '' })
   })
 })

@@ -1,0 +1,120 @@
+/**
+ * Fills a data directory with far more than any client could push in a minute. Everything goes
+ * through the very functions that the writer thread runs for a push, so that the schema's
+ * invariants hold and every row is there that a push leaves behind; only the network, the sync
+ * after each group and the files are left out.
+ */
+import path from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { openForWriting } from '../../dist/metadata/sqlite/connection.js'
+import { GroupCommit } from '../../dist/metadata/sqlite/group-commit.js'
+import { migrate } from '../../dist/metadata/sqlite/migrate.js'
+import { prepareWrites } from '../../dist/metadata/sqlite/writes.js'
+import { parseManifest } from '../../dist/oci/manifest.js'
+import { carrierName, image, MANIFEST, repositoryName, SHARED, TAGGED, tagName } from './names.mjs'
+
+export const migrations = fileURLToPath(new URL('../../migrations/sqlite/', import.meta.url))
+
+const operationsInGroup = 1000
+
+/** How many tags one push gives to a manifest that carries many. */
+const tagsOfPush = 100
+
+const dayMs = 24 * 60 * 60 * 1000
+
+/**
+ * @typedef {object} Sizes
+ * @property {number} repositories - one more is {@link TAGGED}
+ * @property {number} tags - of {@link TAGGED}, each with a manifest of its own
+ * @property {number} [referrers] - of one manifest in it
+ * @property {number} [carriers] - repositories with as many tags, all on one manifest
+ */
+
+/**
+ * @param {string} directory - an empty folder
+ * @param {Sizes} sizes
+ */
+export async function buildBerthStore(directory, sizes) {
+  const connection = openForWriting(path.join(directory, 'berth.db'))
+  // Nobody relies on this store before it is whole.
+  connection.exec('pragma synchronous = OFF')
+  connection.exec('pragma cache_size = -1048576')
+  migrate(connection, migrations)
+  await runInGroups(new GroupCommit(connection), pushes(prepareWrites(connection), sizes))
+  connection.exec('pragma wal_checkpoint(TRUNCATE)')
+  connection.close()
+}
+
+/** Every push of a store, as something that the writer's transaction can run. */
+function* pushes(writes, { repositories, tags, referrers = 0, carriers = 0 }) {
+  for (let index = 0; index < repositories; index++) {
+    const name = repositoryName(index)
+    yield () => {
+      pushSharedBlobs(writes, name)
+      pushManifest(writes, name, image(name), ['latest'])
+    }
+  }
+  yield () => pushSharedBlobs(writes, TAGGED)
+  for (let index = 0; index < tags; index++) {
+    const tag = tagName(index)
+    yield () => pushManifest(writes, TAGGED, image(`${TAGGED}:${tag}`), [tag])
+  }
+  const subject = image(TAGGED)
+  yield () => pushManifest(writes, TAGGED, subject, [])
+  for (let index = 0; index < referrers; index++) {
+    yield () => pushManifest(writes, TAGGED, image(`referrer ${index}`, subject), [])
+  }
+  for (let carrier = 0; carrier < carriers; carrier++) {
+    const name = carrierName(carrier)
+    yield () => pushSharedBlobs(writes, name)
+    const carried = image(name)
+    for (let index = 0; index < tags; index += tagsOfPush) {
+      const count = Math.min(tagsOfPush, tags - index)
+      const names = Array.from({ length: count }, (_, offset) => tagName(index + offset))
+      yield () => pushManifest(writes, name, carried, names)
+    }
+  }
+}
+
+function pushSharedBlobs(writes, repository) {
+  for (const { bytes, digest } of SHARED) {
+    const change = { repository, digest, at: Date.now(), leaseUntil: Date.now() + dayMs }
+    if (writes.mountBlob(change)) continue
+    writes.putBlob({ ...change, bytes, sizeBytes: bytes.byteLength })
+  }
+}
+
+function pushManifest(writes, repository, { bytes, digest }, tags) {
+  const at = Date.now()
+  writes.putManifest({
+    repository,
+    digest,
+    manifest: parseManifest(bytes, MANIFEST),
+    bytes,
+    tags,
+    requiredBlobs: SHARED.map((blob) => blob.digest),
+    requiredChildren: [],
+    identity: 'anonymous',
+    at,
+    leaseUntil: at + dayMs,
+    reviewAt: at + dayMs,
+  })
+}
+
+async function runInGroups(group, operations) {
+  let gathered = []
+  const runGathered = () => {
+    const failed = group.run(gathered).find((outcome) => 'error' in outcome)
+    if (failed) throw failed.error
+    gathered = []
+  }
+  for (const operation of operations) {
+    gathered.push(operation)
+    if (gathered.length < operationsInGroup) continue
+    runGathered()
+    // Lets an interrupt through.
+    await setImmediate()
+  }
+  runGathered()
+}
