@@ -16,7 +16,8 @@ import { carrierName, image, MANIFEST, repositoryName, SHARED, TAGGED, tagName }
 
 export const migrations = fileURLToPath(new URL('../../migrations/sqlite/', import.meta.url))
 
-const operationsInGroup = 1000
+/** Few enough that an interrupt need not wait for long. */
+const operationsInGroup = 5000
 
 /** How many tags one push gives to a manifest that carries many. */
 const tagsOfPush = 100
@@ -37,12 +38,13 @@ const dayMs = 24 * 60 * 60 * 1000
  */
 export async function buildBerthStore(directory, sizes) {
   const connection = openForWriting(path.join(directory, 'berth.db'))
-  // Nobody relies on this store before it is whole.
+  migrate(connection, migrations)
+  // Nobody relies on this store before it is whole: each page is written once, and none is synced.
+  connection.exec('pragma journal_mode = MEMORY')
   connection.exec('pragma synchronous = OFF')
   connection.exec('pragma cache_size = -1048576')
-  migrate(connection, migrations)
   await runInGroups(new GroupCommit(connection), pushes(prepareWrites(connection), sizes))
-  connection.exec('pragma wal_checkpoint(TRUNCATE)')
+  connection.exec('pragma journal_mode = WAL')
   connection.close()
 }
 

@@ -40,31 +40,21 @@ describe('npm run bench', () => {
     timeoutMs,
   )
 
-  it('prints a table of the workloads that were asked for', async () => {
+  it('prints a table of the workloads asked for, with a registry that runs already', async () => {
+    const { berth, url } = await serveBerth(await temporaryDirectory())
+
     const { stdout } = await promisify(execFile)(process.execPath, [
       'bench/main.mjs',
       '--no-peer',
       '--only=manifests',
+      `--target=other=${url},${berth.pid}`,
       ...smallest,
     ])
 
-    expect(stdout).toMatch(/Manifests[\s\S]*p50 ms[\s\S]*GET manifest by tag +[\d,]+ \/s/)
+    const rate = String.raw`[\d,.]+ \/s .*`
+    expect(stdout).toMatch(new RegExp(`GET manifest by tag +berth +${rate}\\n +other +${rate}×`))
     expect(stdout).not.toContain('Pulls')
-  })
-
-  it('measures a registry that runs already beside its own', async () => {
-    const berth = await serveBerth(await temporaryDirectory())
-
-    const { sections } = await runBench([
-      '--no-peer',
-      '--only=manifests',
-      `--target=other=${berth.url},${berth.berth.pid}`,
-      ...smallest,
-    ])
-
-    expect(unmeasured(sections, 'other')).toEqual([])
-    expect(sections[0]?.rows[0]?.ratios['other']?.['rate']).toBeGreaterThan(0)
-    expect(berth.berth.hasExited).toBe(false)
+    expect(berth.hasExited).toBe(false)
   })
 
   it('removes its files when it is interrupted', async () => {
