@@ -45,6 +45,8 @@ export class Stores {
   }
 
   async #make(name, sizes) {
+    const { repositories, tags, carriers = 0 } = sizes
+    this.#workspace.requireSpace((repositories + tags * (1 + carriers)) * bytesOfEntry[name])
     const directory = this.#workspace.newFolder(`${name}-store`)
     const startedAt = performance.now()
     const isKept = name === 'berth' && this.#keptIn !== undefined
@@ -72,6 +74,9 @@ export class Stores {
 }
 
 const build = { berth: buildBerthStore, 'docker-registry': buildDockerRegistryStore }
+
+/** What a repository or a tag takes of the disk, at most. */
+const bytesOfEntry = { berth: 3 * 1024, 'docker-registry': 16 * 1024 }
 
 /** Differs as soon as a store that is built now would. */
 function fingerprint(sizes) {

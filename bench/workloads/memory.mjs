@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { figuresOf, loadColumns, loadRatios } from '../figures.mjs'
 import { sizeText } from './large-stores.mjs'
 
 const mebibyte = 2 ** 20
@@ -17,8 +16,13 @@ const readBytesMax = 100 * mebibyte
 export const memory = {
   name: 'memory',
   title: 'Memory, once each',
-  columns: { ...loadColumns, residentMiB: { heading: 'RSS before MiB' } },
-  ratios: { ...loadRatios, peakMiB: 'peak' },
+  columns: {
+    residentMiB: { heading: 'idle RSS MiB' },
+    peakMiB: { heading: 'peak RSS MiB' },
+    cpuSeconds: { heading: 'CPU s' },
+    seconds: { heading: 'seconds' },
+  },
+  ratios: { residentMiB: 'idle', peakMiB: 'peak' },
 
   async measure(run) {
     const { uploads, upload, readers, blob } = run.options
@@ -61,7 +65,6 @@ function row(run, name, work) {
     run.targets.map((target) => ({ target })),
     {
       name,
-      unit: 'bytes',
       rounds: 1,
       cell: ({ target }) =>
         run.onEmptyStores(
@@ -70,7 +73,7 @@ function row(run, name, work) {
             const { residentMiB } = running.server.usage
             const { load, job } = await work(running)
             const { summary, cost } = await run.measure(running, load, job)
-            return { ...figuresOf('bytes', summary, cost), residentMiB }
+            return { ...cost, residentMiB, seconds: summary.seconds }
           },
           [target],
         ),
