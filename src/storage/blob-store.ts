@@ -90,13 +90,13 @@ export interface OpenBlob {
    *
    * @throws {@link BlobDamagedError} when they end too early; what the sink throws
    */
-  send(range: ByteRange, sink: ByteSink): Promise<void>
+  send(range: ByteRange, sink: BlobSink): Promise<void>
 
   close(): Promise<void>
 }
 
 /** What takes the bytes of a blob. One call at a time. */
-export interface ByteSink {
+export interface BlobSink {
   /**
    * Takes a piece. When this resolves, the piece is done with and its memory used for the next.
    *
@@ -108,7 +108,7 @@ export interface ByteSink {
   readonly direct?: DirectConnection | undefined
 }
 
-/** A way past {@link ByteSink.write}, to a connection that carries the bytes as they are. */
+/** A way past {@link BlobSink.write}, to a connection that carries the bytes as they are. */
 export interface DirectConnection {
   readonly socket: Socket
   /** Waits until everything that was written before is with the kernel. */

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { ByteRange, ByteSink, OpenBlob } from './blob-store.js'
+import type { ByteRange, BlobSink, OpenBlob } from './blob-store.js'
 import { descriptorOf, sendByKernel } from './kernel-sender.js'
 import { PiecePool } from './piece-pool.js'
 import { sendPieces } from './piece-sender.js'
@@ -21,7 +21,7 @@ export class FsOpenBlob implements OpenBlob {
     this.#sendfile = sendfile
   }
 
-  async send(range: ByteRange, sink: ByteSink): Promise<void> {
+  async send(range: ByteRange, sink: BlobSink): Promise<void> {
     const firstByte = (await this.#sendByKernel(range, sink)) ?? range.firstByte
     if (firstByte > range.lastByte) return
     await sendPieces(this.#file.fd, { firstByte, lastByte: range.lastByte }, sink, pool)
@@ -32,7 +32,7 @@ export class FsOpenBlob implements OpenBlob {
   }
 
   /** @returns where to go on; undefined when nothing was sent */
-  async #sendByKernel(range: ByteRange, sink: ByteSink): Promise<number | undefined> {
+  async #sendByKernel(range: ByteRange, sink: BlobSink): Promise<number | undefined> {
     const { direct } = sink
     const sendfile = this.#sendfile
     if (range.lastByte - range.firstByte + 1 < kernelBytesMin) return undefined

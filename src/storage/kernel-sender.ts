@@ -1,4 +1,4 @@
-import type { ByteRange, ByteSink, DirectConnection } from './blob-store.js'
+import type { ByteRange, BlobSink, DirectConnection } from './blob-store.js'
 import type { PiecePool } from './piece-pool.js'
 import { usualPieceBytes } from './piece-pool.js'
 import { sendPieces } from './piece-sender.js'
@@ -20,7 +20,7 @@ const fruitlessMax = 64
 export async function sendByKernel(
   file: number,
   { firstByte, lastByte }: ByteRange,
-  sink: ByteSink,
+  sink: BlobSink,
   direct: DirectConnection,
   { sendfile, pool }: { readonly sendfile: Sendfile; readonly pool: PiecePool },
 ): Promise<number> {

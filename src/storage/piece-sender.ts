@@ -1,5 +1,5 @@
 import { read } from 'node:fs'
-import { BlobDamagedError, type ByteRange, type ByteSink } from './blob-store.js'
+import { BlobDamagedError, type ByteRange, type BlobSink } from './blob-store.js'
 import { largePieceBytes, usualPieceBytes, type PiecePool } from './piece-pool.js'
 
 /** A sink that takes its piece within so many milliseconds gets the next one twice as large. */
@@ -23,7 +23,7 @@ interface Filled {
 export async function sendPieces(
   file: number,
   range: ByteRange,
-  sink: ByteSink,
+  sink: BlobSink,
   pool: PiecePool,
 ): Promise<void> {
   const endByte = range.lastByte + 1

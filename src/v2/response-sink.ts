@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { countSent } from '../request-log.js'
-import type { ByteSink, DirectConnection } from '../storage/blob-store.js'
+import type { BlobSink, DirectConnection } from '../storage/blob-store.js'
 
 /** Nobody is there any more to take the bytes. */
 export class ClientGoneError extends Error {
@@ -12,7 +12,7 @@ export class ClientGoneError extends Error {
  * The body of an answer as a place for bytes, written past the framework. Its length must have
  * been announced.
  */
-export class ResponseSink implements ByteSink {
+export class ResponseSink implements BlobSink {
   readonly #response: ServerResponse
   readonly #socket: Socket
   readonly #onClose = () => this.#giveUp?.(new ClientGoneError('the connection was closed'))

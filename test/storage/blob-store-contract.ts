@@ -6,7 +6,7 @@ import {
   BlobDamagedError,
   type BlobStore,
   type ByteRange,
-  type ByteSink,
+  type BlobSink,
   type OpenBlob,
 } from '../../src/storage/blob-store.js'
 import { bytesOf, sha256, sha512 } from '../support/images.js'
@@ -575,7 +575,7 @@ export async function bytesFrom(blob: OpenBlob, range: ByteRange): Promise<Buffe
 }
 
 /** Keeps what it is given; takes nothing more than one piece before it is released. */
-export class HeldSink implements ByteSink {
+export class HeldSink implements BlobSink {
   readonly pieces: Buffer[] = []
   #release!: () => void
   readonly #released = new Promise<void>((resolve) => (this.#release = resolve))
