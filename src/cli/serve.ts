@@ -4,6 +4,7 @@ import { CONFIG_FILE_VARIABLE, loadConfig, type Config } from '../config.js'
 import { createLog } from '../log.js'
 import { startServer, type Server } from '../server.js'
 import type { Command } from './commands.js'
+import { markInOneGo } from './garbage-collection.js'
 import { EXIT_FAILED, EXIT_OK, parseOptions } from './usage.js'
 
 export const serve: Command = {
@@ -35,6 +36,7 @@ requests under way end; a second one does not.`,
 }
 
 async function runUntilStopped(config: Config, file: string | undefined): Promise<number> {
+  markInOneGo()
   const log = await createLog(config.log)
   const stopped = nextStopSignal()
   const server = await startServer({

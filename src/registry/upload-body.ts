@@ -1,10 +1,11 @@
 import { RegistryError } from '../errors.js'
 import type { Upload } from '../metadata/metadata-store.js'
 import type { ByteRange } from '../storage/blob-store.js'
+import { collect, type ByteSource } from '../storage/byte-source.js'
 
 /** The body of a request that brings bytes. */
 export interface UploadBody {
-  readonly source: AsyncIterable<Uint8Array>
+  readonly source: ByteSource
   /** How many bytes will come, if the client has said it. */
   readonly announcedBytes?: number
   /** Where in the blob they belong, if the client has said it. */
@@ -47,14 +48,8 @@ export function sizeInvalid(): RegistryError {
  *
  * @throws {@link RegistryError} `SIZE_INVALID`
  */
-export async function collect({ source, announcedBytes = 0 }: UploadBody): Promise<Buffer> {
-  const bytes = Buffer.alloc(announcedBytes)
-  let length = 0
-  for await (const piece of source) {
-    if (length + piece.byteLength > announcedBytes) throw sizeInvalid()
-    bytes.set(piece, length)
-    length += piece.byteLength
-  }
-  if (length !== announcedBytes) throw sizeInvalid()
+export async function bytesOf({ source, announcedBytes = 0 }: UploadBody): Promise<Buffer> {
+  const bytes = await collect(source, announcedBytes)
+  if (bytes?.byteLength !== announcedBytes) throw sizeInvalid()
   return bytes
 }

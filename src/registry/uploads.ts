@@ -11,9 +11,11 @@ import {
 } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 import type { BlobStore } from '../storage/blob-store.js'
+import type { ByteSource } from '../storage/byte-source.js'
 import type { Leases } from './leases.js'
 import { RunningDigests } from './running-digests.js'
-import { collect, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
+import { bytesOf, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
+import { SpanExceeded, watched } from './watched-source.js'
 
 export interface UploadsOptions {
   readonly now: () => number
@@ -123,7 +125,7 @@ export class Uploads {
       const upload = await this.get(repository, id)
       requireNext(upload, body)
       if (upload.offsetBytes === 0 && this.#isSmall(body)) {
-        await this.#commitBytes(upload, digest, await collect(body))
+        await this.#commitBytes(upload, digest, await bytesOf(body))
         return
       }
       // Bytes that come with their digest need be hashed in no other algorithm.
@@ -150,7 +152,7 @@ export class Uploads {
   ): Promise<void> {
     const algorithm = algorithmOf(digest)
     if (this.#isSmall(body)) {
-      const bytes = await collect(body)
+      const bytes = await bytesOf(body)
       requireDigest(bytes, digest)
       await this.#putBlob({ repository, digest, bytes, sizeBytes: bytes.byteLength })
       return
@@ -221,22 +223,15 @@ export class Uploads {
     throw failure instanceof SpanExceeded ? sizeInvalid() : failure
   }
 
-  /** Passes a body on; keeps its session from expiring, and stops it behind its range. */
-  async *#watched(upload: Upload, { source, range }: UploadBody): AsyncGenerator<Uint8Array> {
+  /** Keeps the session from expiring while bytes come in, and stops them behind their range. */
+  #watched(upload: Upload, { source, range }: UploadBody): ByteSource {
     const { now, expireMs } = this.#options
-    const touchMs = Math.min(touchMsMax, expireMs / 4)
-    const spanBytes = range ? range.lastByte - range.firstByte + 1 : Infinity
-    let passedBytes = 0
-    let touchedAt = now()
-    for await (const piece of source) {
-      passedBytes += piece.byteLength
-      if (passedBytes > spanBytes) throw new SpanExceeded()
-      if (now() - touchedAt >= touchMs) {
-        touchedAt = now()
-        await this.#advance(upload, upload.offsetBytes, undefined)
-      }
-      yield piece
-    }
+    return watched(source, {
+      spanBytes: range ? range.lastByte - range.firstByte + 1 : Infinity,
+      now,
+      touchMs: Math.min(touchMsMax, expireMs / 4),
+      touch: () => this.#advance(upload, upload.offsetBytes, undefined),
+    })
   }
 
   async #commitReceived(
@@ -332,9 +327,6 @@ function ignoreRefusal(error: unknown): void {
 function ignoreUnknown(error: unknown): void {
   if (!isUploadUnknown(error)) throw error
 }
-
-/** More bytes came than the request's range has room for. */
-class SpanExceeded extends Error {}
 
 function requireDigest(bytes: Buffer, digest: Digest): void {
   requireSameDigest(digestOf(bytes, algorithmOf(digest)), digest)

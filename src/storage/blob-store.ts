@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Digest, RunningDigest } from '../oci/digest.js'
+import type { ByteSource } from './byte-source.js'
 
 /**
  * Bytes by their digest. The life of an upload: `append` as often as wanted, each time at the
@@ -15,14 +16,14 @@ export interface BlobStore {
    * throws for what happens to the source or the disk: bytes that arrived before are kept and
    * counted.
    *
-   * @param source - gives each piece away: it must not be changed afterwards
+   * @param source - is opened at most once, and let flow no faster than the bytes can be stored
    * @param digest - is fed the bytes in order while they are written; of no use any more when the
    *   answer has a failure
    */
   append(
     uploadId: string,
     atByte: number,
-    source: AsyncIterable<Uint8Array>,
+    source: ByteSource,
     digest?: RunningDigest,
   ): Promise<Appended>
 

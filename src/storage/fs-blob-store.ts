@@ -4,7 +4,6 @@ import path from 'node:path'
 import { sync, syncFolder } from '../durable-files.js'
 import { errorCode, isDiskFull, RegistryError, storageFull } from '../errors.js'
 import { algorithmOf, hexOf, requireSameDigest, RunningDigest, type Digest } from '../oci/digest.js'
-import { BatchWriter } from './batch-writer.js'
 import {
   BlobDamagedError,
   type Appended,
@@ -12,8 +11,11 @@ import {
   type OpenBlob,
   type UploadedBlob,
 } from './blob-store.js'
+import type { ByteSource } from './byte-source.js'
+import { FileReceiver } from './file-receiver.js'
 import { FsOpenBlob } from './fs-open-blob.js'
 import type { Sendfile } from './sendfile.js'
+import { WriteBuffers } from './write-buffers.js'
 
 /** Upload ids name files; anything else in one would be a way out of the folder. */
 const SAFE_FILE_NAME = /^[A-Za-z0-9-]{1,64}$/
@@ -31,6 +33,7 @@ const SAFE_FILE_NAME = /^[A-Za-z0-9-]{1,64}$/
  */
 export class FsBlobStore implements BlobStore {
   readonly #root: string
+  readonly #buffers = new WriteBuffers()
   readonly #sendfile: Sendfile | undefined
 
   private constructor(root: string, sendfile: Sendfile | undefined) {
@@ -59,7 +62,7 @@ export class FsBlobStore implements BlobStore {
   async append(
     uploadId: string,
     atByte: number,
-    source: AsyncIterable<Uint8Array>,
+    source: ByteSource,
     digest?: RunningDigest,
   ): Promise<Appended> {
     let file: FileHandle
@@ -68,22 +71,15 @@ export class FsBlobStore implements BlobStore {
     } catch (error) {
       return { receivedBytes: 0, failure: translated(error) }
     }
-    const writer = new BatchWriter(file, atByte)
     try {
-      let failure: unknown
-      try {
-        for await (const piece of source) {
-          digest?.update(piece)
-          await writer.add(piece)
-        }
-      } catch (error) {
-        failure = error
-      }
-      // Also after a failure: what a lost client has sent counts as far as it is written.
-      await writer.end().catch((error: unknown) => (failure ??= error))
+      const { receivedBytes, failure } = await FileReceiver.receive(file, source, {
+        buffers: this.#buffers,
+        atByte,
+        ...(digest && { digest }),
+      })
       return failure === undefined
-        ? { receivedBytes: writer.writtenBytes }
-        : { receivedBytes: writer.writtenBytes, failure: translated(failure) }
+        ? { receivedBytes }
+        : { receivedBytes, failure: translated(failure) }
     } finally {
       await file.close()
     }

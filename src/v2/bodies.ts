@@ -1,23 +1,69 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../errors.js'
 import type { UploadBody } from '../registry/upload-body.js'
+import { collect, type ByteFlow, type ByteSink, type ByteSource } from '../storage/byte-source.js'
 import { parseContentRange } from './ranges.js'
 
 /**
- * The bytes of a request's body as they come, with back-pressure. Whoever stops early leaves the
- * connection usable: the client can still be told why.
- *
- * @throws {@link RegistryError} (while iterating) `SIZE_INVALID` when the client goes away
+ * The bytes of a request's body as they come. Whoever stops early leaves the connection usable: the
+ * client can still be told why. An early end is a {@link RegistryError} `SIZE_INVALID`.
  */
-async function* bodyOf(request: FastifyRequest, reply: FastifyReply): AsyncGenerator<Uint8Array> {
-  invite(request, reply)
-  try {
-    yield* request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-  } catch (error) {
-    throw new RegistryError(
-      'SIZE_INVALID',
-      'the connection ended before the whole body had arrived',
-      { cause: error },
+function bodyOf(request: FastifyRequest, reply: FastifyReply): ByteSource {
+  return {
+    open(sink) {
+      invite(request, reply)
+      return new BodyFlow(request.raw, sink)
+    },
+  }
+}
+
+/** Listens to a request for as long as its body is wanted. */
+class BodyFlow implements ByteFlow {
+  readonly #request: IncomingMessage
+  readonly #sink: ByteSink
+  #isOver = false
+
+  constructor(request: IncomingMessage, sink: ByteSink) {
+    this.#request = request
+    this.#sink = sink
+    request.on('data', this.#receive).on('end', this.#end)
+    request.on('error', this.#cut).on('close', this.#cut)
+    // A client that went away before anybody listened is not told again.
+    if (request.destroyed) process.nextTick(this.#cut)
+  }
+
+  pause(): void {
+    this.#request.pause()
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#request.resume()
+  }
+
+  stop(): void {
+    this.#isOver = true
+    const request = this.#request
+    request.off('data', this.#receive).off('end', this.#end)
+    request.off('error', this.#cut).off('close', this.#cut)
+    // What still comes is for whoever drains the connection.
+    request.pause()
+  }
+
+  readonly #receive = (piece: Uint8Array): void => this.#sink.receive(piece)
+
+  readonly #end = (): void => {
+    this.stop()
+    this.#sink.end()
+  }
+
+  readonly #cut = (cause?: unknown): void => {
+    if (this.#isOver) return
+    this.stop()
+    this.#sink.end(
+      new RegistryError('SIZE_INVALID', 'the connection ended before the whole body had arrived', {
+        cause,
+      }),
     )
   }
 }
@@ -35,14 +81,9 @@ export async function readBody(
   const tooLarge = () =>
     new RegistryError('MANIFEST_TOO_LARGE', `a manifest has at most ${bytesMax} bytes`)
   if ((announcedBytes(request) ?? 0) > bytesMax) throw tooLarge()
-  const pieces: Uint8Array[] = []
-  let length = 0
-  for await (const piece of bodyOf(request, reply)) {
-    length += piece.byteLength
-    if (length > bytesMax) throw tooLarge()
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces, length)
+  const bytes = await collect(bodyOf(request, reply), bytesMax)
+  if (bytes === undefined) throw tooLarge()
+  return bytes
 }
 
 /** @throws {@link RegistryError} `BLOB_UPLOAD_INVALID` for a malformed Content-Range */

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { Agent, request, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { startBerth, type Berth } from './support/berth.js'
@@ -7,6 +9,12 @@ import { MIB } from './support/images.js'
 
 const blobBytes = 768 * MIB
 const residentBytesMax = 256 * MIB
+
+const uploadsAtOnce = 64
+const uploadBytes = 32 * MIB
+const uploadsResidentBytesMax = 250 * MIB
+
+const fullCollectionsMax = 4
 
 /** A layer that nobody holds in memory: one piece again and again. */
 function* layerOf(piece: Uint8Array): Generator<Uint8Array> {
@@ -42,5 +50,62 @@ describe('a layer far larger than the heap', () => {
     expect([patched.status, done.status, read.status]).toEqual([202, 201, 200])
     expect(`sha256:${out.digest('hex')}`).toBe(digest)
     expect(await peakResidentBytes(berth)).toBeLessThan(residentBytesMax)
+  })
+})
+
+/** Begins a session and brings it bytes in one PATCH. */
+async function bring({ port }: Berth, piece: Uint8Array, sizeBytes: number): Promise<number> {
+  const agent = new Agent({ keepAlive: true })
+  const send = (method: string, path: string, length: number) =>
+    request({ agent, host: '127.0.0.1', port, method, path, headers: { 'content-length': length } })
+  const opening = send('POST', '/v2/team/app/blobs/uploads/', 0).end()
+  const [opened] = (await once(opening, 'response')) as [IncomingMessage]
+  opened.resume()
+  const patch = send('PATCH', String(opened.headers.location), sizeBytes)
+  const answered = once(patch, 'response') as Promise<[IncomingMessage]>
+  for (let sent = 0; sent < sizeBytes; sent += piece.byteLength) {
+    if (!patch.write(piece)) await once(patch, 'drain')
+  }
+  patch.end()
+  const [{ statusCode = 0, headers }] = await answered
+  agent.destroy()
+  return headers['range'] === `0-${sizeBytes - 1}` ? statusCode : 0
+}
+
+describe('many uploads at once', () => {
+  it('share a bounded memory', async () => {
+    const berth = await startBerth()
+    const piece = new Uint8Array(randomBytes(MIB))
+
+    const statuses = await Promise.all(
+      Array.from({ length: uploadsAtOnce }, () => bring(berth, piece, uploadBytes)),
+    )
+
+    expect(new Set(statuses)).toEqual(new Set([202]))
+    expect(await peakResidentBytes(berth)).toBeLessThan(uploadsResidentBytesMax)
+  })
+
+  it('may be a thousand', async () => {
+    const berth = await startBerth()
+    const piece = new Uint8Array(randomBytes(100_000))
+
+    const statuses = await Promise.all(
+      Array.from({ length: 1_000 }, () => bring(berth, piece, 2 * piece.byteLength)),
+    )
+
+    expect(new Set(statuses)).toEqual(new Set([202]))
+    expect(await peakResidentBytes(berth)).toBeLessThan(2 * uploadsResidentBytesMax)
+  })
+})
+
+describe('an upload', () => {
+  it('does not make the whole heap be collected again and again', async () => {
+    const berth = await startBerth({ nodeOptions: ['--trace-gc'] })
+    const full = () => berth.output().split('Mark-Compact').length
+    const before = full()
+
+    await bring(berth, new Uint8Array(randomBytes(MIB)), 512 * MIB)
+
+    expect(full() - before).toBeLessThanOrEqual(fullCollectionsMax)
   })
 })

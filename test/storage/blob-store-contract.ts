@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { RunningDigest, type Digest } from '../../src/oci/digest.js'
 import {
@@ -9,7 +8,9 @@ import {
   type BlobSink,
   type OpenBlob,
 } from '../../src/storage/blob-store.js'
+import { eventually } from '../support/eventually.js'
 import { bytesOf, sha256, sha512 } from '../support/images.js'
+import { cut, failingAfter, piecesOf, PlayedSource, sourceOf } from '../support/sources.js'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -81,7 +82,7 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
         const bytes = bytesOf(sizes.reduce((sum, size) => sum + size, 0))
         const running = new RunningDigest('sha512')
 
-        const appended = await store.append('upload-1', 0, cut(bytes, sizes), running)
+        const appended = await store.append('upload-1', 0, sourceOf(cut(bytes, sizes)), running)
 
         expect(appended).toEqual({ receivedBytes: bytes.length })
         expect(running.current()).toBe(sha512(bytes))
@@ -105,7 +106,8 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
         const bytes = bytesOf(3 * MEBIBYTE + 5)
         const failure = new Error('the client went away')
 
-        const appended = await store.append('upload-1', 0, failingAfter(cut(bytes, [777]), failure))
+        const source = sourceOf(failingAfter(cut(bytes, [777]), failure))
+        const appended = await store.append('upload-1', 0, source)
         const rest = bytes.subarray(appended.receivedBytes)
         await store.append('upload-1', appended.receivedBytes, piecesOf(rest))
 
@@ -118,7 +120,7 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
         const store = await open()
         const failure = new Error('the client went away')
 
-        const appended = await store.append('upload-1', 0, failingAfter(piecesOf(), failure))
+        const appended = await store.append('upload-1', 0, sourceOf(failingAfter([], failure)))
 
         expect(appended).toEqual({ receivedBytes: 0, failure })
       })
@@ -132,7 +134,7 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
 
         await Promise.all(
           uploads.map(({ id, bytes }) =>
-            store.append(id, 0, cut(bytes, [1_000 + (bytes.length % 77)])),
+            store.append(id, 0, sourceOf(cut(bytes, [1_000 + (bytes.length % 77)]))),
           ),
         )
         await Promise.all(
@@ -145,6 +147,91 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
           const stored = await readAll(store, sha256(bytes), bytes.length)
           expect(stored.equals(bytes)).toBe(true)
         }
+      })
+
+      it('keeps each upload in order while many write at once, hashing what it writes', async () => {
+        const store = await open()
+        const uploads = Array.from({ length: 48 }, (_, n) => {
+          const bytes = bytesOf(1_500_000 + n * 1_111, `upload ${n}`)
+          const sizes = Array.from({ length: 400 }, (_, at) => 1 + ((at * 7_919 + n) % 9_973))
+          return { id: randomUUID(), bytes, sizes, running: new RunningDigest('sha256') }
+        })
+
+        await Promise.all(
+          uploads.map(({ id, bytes, sizes, running }) =>
+            store.append(id, 0, sourceOf(cut(bytes, sizes)), running),
+          ),
+        )
+
+        for (const { id, bytes, running } of uploads) {
+          expect(running.current()).toBe(sha256(bytes))
+          expect((await store.readUpload(id, bytes.length)).equals(bytes)).toBe(true)
+        }
+      })
+
+      it.each([
+        ['one byte', [1]],
+        ['less than it writes at once', [100_000]],
+        ['just what it writes at once', [262_144]],
+        ['one byte more', [262_144, 1]],
+        ['some of what is under way', [524_288, 524_288, 77]],
+      ])('counts all that came before a failure: %s', async (_, sizes) => {
+        const store = await open()
+        const bytes = bytesOf(sizes.reduce((sum, size) => sum + size))
+        const failure = new Error('the client went away')
+        const pieces = cut(bytes, sizes)
+
+        const appended = await store.append('upload-1', 3, sourceOf(failingAfter(pieces, failure)))
+
+        expect(appended).toEqual({ receivedBytes: bytes.length, failure })
+        const stored = await store.readUpload('upload-1', 3 + bytes.length)
+        expect(stored.subarray(3).equals(bytes)).toBe(true)
+      })
+
+      it('counts bytes when their source fails while it is asked to wait', async () => {
+        const store = await open()
+        const source = new PlayedSource()
+        const bytes = bytesOf(8 * MEBIBYTE)
+        const failure = new Error('the client went away')
+
+        const appending = store.append('upload-1', 0, source)
+        await eventually(
+          () => source.isOpen,
+          (isOpen) => isOpen,
+        )
+        source.give(bytes)
+        expect(source.isPaused).toBe(true)
+        source.end(failure)
+
+        expect(await appending).toEqual({ receivedBytes: bytes.length, failure })
+        expect((await store.readUpload('upload-1', bytes.length)).equals(bytes)).toBe(true)
+      })
+
+      it('is not held up by a thousand sources that have begun and say no more', async () => {
+        const store = await open()
+        const slow = Array.from({ length: 1_000 }, () => new PlayedSource())
+        const appending = slow.map((source, n) => store.append(`slow-${n}`, 0, source))
+        await eventually(
+          () => slow.every(({ isOpen }) => isOpen),
+          (areOpen) => areOpen,
+        )
+        for (const source of slow) source.give('a')
+        const bytes = bytesOf(5 * MEBIBYTE)
+
+        const fast = await store.append('fast', 0, sourceOf(cut(bytes, [65_536])))
+        await eventually(
+          () => slow.every(({ isPaused }) => !isPaused),
+          (flow) => flow,
+        )
+        for (const source of slow) source.give('b')
+        for (const source of slow) source.end()
+        const ends = await Promise.all(appending)
+
+        expect(fast).toEqual({ receivedBytes: bytes.length })
+        expect(ends.every(({ receivedBytes }) => receivedBytes === 2)).toBe(true)
+        expect(await text(store, 'slow-0', 2)).toBe('ab')
+        expect(await text(store, 'slow-999', 2)).toBe('ab')
+        expect((await store.readUpload('fast', bytes.length)).equals(bytes)).toBe(true)
       })
     })
 
@@ -598,36 +685,12 @@ export class HeldSink implements BlobSink {
   }
 }
 
-export function piecesOf(...pieces: readonly (Uint8Array | string)[]): AsyncIterable<Uint8Array> {
-  return Readable.from(
-    pieces.map((piece) => Buffer.from(piece)),
-    { objectMode: true },
-  )
-}
-
 export async function expectDamaged(
   store: BlobStore,
   digest: Digest,
   sizeBytes: number,
 ): Promise<void> {
   await expect(store.open(digest, sizeBytes)).rejects.toMatchObject({ name: 'BlobDamagedError' })
-}
-
-/** Bytes in pieces of these sizes, the last size again for what is left. */
-async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
-  for (let at = 0, index = 0; at < bytes.length; index++) {
-    const size = sizes[Math.min(index, sizes.length - 1)] ?? 1
-    yield bytes.subarray(at, at + size)
-    at += size
-  }
-}
-
-async function* failingAfter(
-  pieces: AsyncIterable<Uint8Array>,
-  failure: Error,
-): AsyncGenerator<Uint8Array> {
-  yield* pieces
-  throw failure
 }
 
 async function text(store: BlobStore, uploadId: string, sizeBytes: number): Promise<string> {

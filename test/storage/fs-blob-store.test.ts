@@ -6,12 +6,12 @@ import { hexOf, type Digest } from '../../src/oci/digest.js'
 import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { bytesOf, sha256, sha512 } from '../support/images.js'
+import { piecesOf, sourceOf } from '../support/sources.js'
 import {
   blobOf,
   blobStoreContract,
   bytesFrom,
   expectDamaged,
-  piecesOf,
   put,
   readAll,
 } from './blob-store-contract.js'
@@ -275,7 +275,7 @@ describe('append', () => {
       }
     })()
 
-    const { receivedBytes } = await store.append('upload-1', 0, source)
+    const { receivedBytes } = await store.append('upload-1', 0, sourceOf(source))
 
     expect(receivedBytes).toBe(400 * piece.length)
     expect(mostAhead).toBeLessThanOrEqual(2 * 1024 * 1024)

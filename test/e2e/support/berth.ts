@@ -27,6 +27,8 @@ export interface Berth {
   readonly port: number
   readonly dataDirectory: string
   readonly pid: number
+  /** What it has written so far, to standard output and standard error; the end of it. */
+  output(): string
   /** Takes the process away without a warning. */
   kill(): Promise<void>
   /** Waits until the process has ended by itself, and gives its exit code. */
@@ -59,6 +61,7 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
     port,
     dataDirectory,
     pid: daemon.pid,
+    output: () => daemon.output,
     kill: () => daemon.kill(),
     exitCode: () => daemon.exitCode(),
   }

@@ -1,0 +1,139 @@
+/**
+ * Bytes that are pushed to whoever takes them: at the rates of an upload, a promise for every piece
+ * costs more than the copy of it. Nothing here knows where bytes come from or go to.
+ */
+export interface ByteSource {
+  /** Lets the bytes flow, once. The sink hears nothing before this has returned. */
+  open(sink: ByteSink): ByteFlow
+}
+
+export interface ByteSink {
+  /** Takes the next piece, which is the sink's own from now on. */
+  receive(piece: Uint8Array): void
+
+  /** Nothing more comes: that was all, or `failure` has cut it short. Comes once, and last. */
+  end(failure?: Error): void
+}
+
+/** What a sink can ask of its source. */
+export interface ByteFlow {
+  /** No piece comes until `resume`; an early end may. */
+  pause(): void
+
+  resume(): void
+
+  /** The sink has had enough: nothing more comes, no end either. */
+  stop(): void
+}
+
+/**
+ * Takes in what a source gives until it ends or has given more than `bytesMax`; in that case the
+ * source waits, and {@link Head.whole} goes on with it.
+ */
+export function headOf(source: ByteSource, bytesMax: number): Promise<Head> {
+  return new Promise((resolve) => {
+    new HeadSink(source, bytesMax, resolve)
+  })
+}
+
+/** The beginning of a source, in memory. */
+export interface Head {
+  readonly bytes: Buffer
+  /** What has cut the source short; what came before is in `bytes`. */
+  readonly failure?: Error
+  /** The source from its first byte on, where it has more than was asked for. To be opened. */
+  readonly whole?: ByteSource
+}
+
+/**
+ * A whole source in memory.
+ *
+ * @returns undefined when it has more than `bytesMax`; the rest of it is left where it is
+ * @throws what has cut the source short
+ */
+export async function collect(source: ByteSource, bytesMax: number): Promise<Buffer | undefined> {
+  const { bytes, failure, whole } = await headOf(source, bytesMax)
+  if (failure) throw failure
+  if (whole === undefined) return bytes
+  whole.open({ receive: () => undefined, end: () => undefined }).stop()
+  return undefined
+}
+
+/** Takes in the head of a source; then, for whoever opens it, gives that and all that follows. */
+class HeadSink implements ByteSink, ByteSource, ByteFlow {
+  readonly #bytesMax: number
+  readonly #resolve: (head: Head) => void
+  readonly #flow: ByteFlow
+  #pieces: Uint8Array[] = []
+  #sizeBytes = 0
+  /** Where everything goes once somebody wants the whole. */
+  #next: ByteSink | undefined
+  #end: { readonly failure: Error | undefined } | undefined
+  #isWaiting = false
+  #isPaused = false
+  #isStopped = false
+
+  constructor(source: ByteSource, bytesMax: number, resolve: (head: Head) => void) {
+    this.#bytesMax = bytesMax
+    this.#resolve = resolve
+    this.#flow = source.open(this)
+  }
+
+  receive(piece: Uint8Array): void {
+    if (this.#next && !this.#isWaiting) {
+      this.#next.receive(piece)
+      return
+    }
+    this.#pieces.push(piece)
+    this.#sizeBytes += piece.byteLength
+    if (this.#sizeBytes <= this.#bytesMax) return
+    this.#isWaiting = true
+    this.#flow.pause()
+    this.#resolve({ bytes: this.#gathered(), whole: this })
+  }
+
+  end(failure?: Error): void {
+    this.#end = { failure }
+    if (this.#isWaiting) return
+    if (this.#next) this.#next.end(failure)
+    else this.#resolve({ bytes: this.#gathered(), ...(failure && { failure }) })
+  }
+
+  open(next: ByteSink): ByteFlow {
+    this.#next = next
+    queueMicrotask(() => this.#goOn())
+    return this
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#flow.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    if (this.#isWaiting) queueMicrotask(() => this.#goOn())
+    else this.#flow.resume()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#flow.stop()
+  }
+
+  #goOn(): void {
+    for (;;) {
+      if (!this.#isWaiting || this.#isPaused || this.#isStopped) return
+      const piece = this.#pieces.shift()
+      if (piece === undefined) break
+      this.#next?.receive(piece)
+    }
+    this.#isWaiting = false
+    if (this.#end) this.#next?.end(this.#end.failure)
+    else this.#flow.resume()
+  }
+
+  #gathered(): Buffer {
+    return Buffer.concat(this.#pieces, this.#sizeBytes)
+  }
+}
