@@ -6,6 +6,12 @@ import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
  * What exists, and who points to whom. Every method is one unit of work: it happens whole and
  * durably, or throws and has changed nothing. Nothing here knows of HTTP, files or SQL.
  *
+ * Two methods are not durable, `openUpload` and `advanceUpload`: what they did survives the process,
+ * whatever ends it, but a power cut may take it, back to any earlier state of the session, none
+ * included. No client was told that an upload is safe; it finds the offset that is left, or 404, and
+ * sends the rest again. Every durable method that changes something makes durable what was done
+ * before it, too.
+ *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
 export interface MetadataStore {
@@ -114,19 +120,32 @@ export interface MetadataStore {
    */
   takeLease(lease: LeaseRequest): Promise<void>
 
-  /** @throws {@link RegistryError} `TOOMANYREQUESTS` above {@link OpenUpload.sessionsMax} */
+  /**
+   * Not durable: see above.
+   *
+   * @throws {@link RegistryError} `TOOMANYREQUESTS` above {@link OpenUpload.sessionsMax}
+   */
   openUpload(upload: OpenUpload): Promise<void>
 
   /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
   getUpload(repository: RepositoryName, id: string): Promise<Upload>
 
   /**
-   * Counts bytes that the blob store has received.
+   * Counts bytes that have been received, and keeps them where they are given. Not durable: see
+   * above.
    *
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` when the session is over,
    *   `RANGE_INVALID` when another writer has moved its offset meanwhile
    */
   advanceUpload(advance: AdvanceUpload): Promise<void>
+
+  /**
+   * To be called before the blob store receives anything of a session: only then its end leaves
+   * remains. Durable, so that a power cut leaves no bytes that nobody knows of.
+   *
+   * @throws as `advanceUpload`
+   */
+  storeUpload(store: StoreUpload): Promise<void>
 
   /**
    * Ends a session without a blob.
@@ -265,6 +284,8 @@ export interface Upload {
   readonly repository: RepositoryName
   readonly algorithm: DigestAlgorithm
   readonly offsetBytes: number
+  /** All bytes received so far, where they are kept here; else the blob store has them. */
+  readonly bytes?: Buffer
   /** The digest of all bytes received so far, in `algorithm`, where it is known. */
   readonly receivedDigest?: Digest
 }
@@ -281,8 +302,17 @@ export interface OpenUpload {
 export interface AdvanceUpload {
   readonly id: string
   readonly fromByte: number
-  /** Equal to `fromByte` for a sign of life alone. */
+  /** Equal to `fromByte` for a sign of life alone, which changes nothing else. */
   readonly toByte: number
+  /** All bytes of the session, when the metadata store shall keep them; else it drops those it has. */
+  readonly bytes?: Uint8Array
   readonly receivedDigest?: Digest
+  readonly at: number
+}
+
+export interface StoreUpload {
+  readonly id: string
+  /** The session's offset. */
+  readonly fromByte: number
   readonly at: number
 }

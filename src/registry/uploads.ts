@@ -11,7 +11,7 @@ import {
 } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 import type { BlobStore } from '../storage/blob-store.js'
-import type { ByteSource } from '../storage/byte-source.js'
+import { headOf, sourceOf, type ByteSource } from '../storage/byte-source.js'
 import type { Leases } from './leases.js'
 import { RunningDigests } from './running-digests.js'
 import { bytesOf, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
@@ -26,9 +26,12 @@ export interface UploadsOptions {
   readonly sessionsMax: number
 }
 
+/** What a session has after a request has brought its body. */
 interface Received {
   readonly offsetBytes: number
-  readonly running: RunningDigest | undefined
+  /** All of it, while it is little. */
+  readonly bytes?: Buffer
+  readonly running?: RunningDigest | undefined
 }
 
 /** How many expired sessions one transaction ends. */
@@ -40,8 +43,10 @@ const touchMsMax = 5 * 60 * 1000
 /**
  * Upload sessions: open, append, commit, abort, expire.
  *
- * A session's offset is in the metadata store and only ever tells bytes that the blob store has.
- * One request writes to a session at a time.
+ * A session's offset is in the metadata store and only ever tells bytes that are there: with it, as
+ * long as they are no more than a small blob may have, so that a small upload is one durable
+ * transaction and no file; and with the blob store from then on. One request writes to a session
+ * at a time.
  *
  * @see distribution-spec, "Pushing blobs"
  */
@@ -97,8 +102,9 @@ export class Uploads {
   async append(repository: RepositoryName, id: string, body: UploadBody): Promise<Upload> {
     return this.#alone(id, async () => {
       const upload = await this.get(repository, id)
-      const { offsetBytes, running } = await this.#receive(upload, body, upload.algorithm)
-      await this.#advance(upload, offsetBytes, running?.current()).catch(async (error: unknown) => {
+      const received = await this.#receive(upload, body, upload.algorithm)
+      const { offsetBytes, running } = received
+      await this.#advance(upload, received).catch(async (error: unknown) => {
         // Cancelled meanwhile: the bytes may have come after what it removed.
         if (isUploadUnknown(error)) await this.#store.abort(id)
         throw error
@@ -123,16 +129,11 @@ export class Uploads {
     const algorithm = algorithmOf(digest)
     await this.#alone(id, async () => {
       const upload = await this.get(repository, id)
-      requireNext(upload, body)
-      if (upload.offsetBytes === 0 && this.#isSmall(body)) {
-        await this.#commitBytes(upload, digest, await bytesOf(body))
-        return
-      }
       // Bytes that come with their digest need be hashed in no other algorithm.
       const received = await this.#receive(
         upload,
         body,
-        upload.offsetBytes === 0 ? algorithm : upload.algorithm,
+        keptBytes(upload) ? algorithm : upload.algorithm,
       )
       await this.#commitReceived(upload, digest, received)
     })
@@ -197,30 +198,78 @@ export class Uploads {
   async #receive(upload: Upload, body: UploadBody, algorithm: DigestAlgorithm): Promise<Received> {
     requireNext(upload, body)
     const { id, offsetBytes } = upload
+    const bytes = keptBytes(upload)
     if (body.announcedBytes === 0) {
-      return { offsetBytes, running: this.#running.take(id, offsetBytes) }
-    }
-    const running =
-      offsetBytes === 0 ? new RunningDigest(algorithm) : this.#running.take(id, offsetBytes)
-    const before = running?.copy()
-    const { receivedBytes, failure } = await this.#store.append(
-      id,
-      offsetBytes,
-      this.#watched(upload, body),
-      running,
-    )
-    if (failure === undefined) {
-      if (isComplete(body, receivedBytes)) {
-        return { offsetBytes: offsetBytes + receivedBytes, running }
+      return {
+        offsetBytes,
+        ...(bytes ? { bytes } : { running: this.#running.take(id, offsetBytes) }),
       }
-      if (before) this.#running.keep(id, before, offsetBytes)
-      throw sizeInvalid()
     }
-    // More than the range told: none of it counts. Otherwise what has arrived may be built upon.
-    if (!(failure instanceof SpanExceeded) && receivedBytes > 0) {
-      await this.#advance(upload, offsetBytes + receivedBytes, undefined).catch(ignoreUnknown)
+    const source = this.#watched(upload, body)
+    if (bytes === undefined) {
+      return this.#receiveStored(upload, body, source, this.#running.take(id, offsetBytes))
     }
-    throw failure instanceof SpanExceeded ? sizeInvalid() : failure
+    // Also of what is announced to be much: its client may be gone before a file is there for it.
+    const head = await headOf(source, this.#options.inlineBytesMax - offsetBytes)
+    if (head.whole) {
+      try {
+        return await this.#moveAndReceive(upload, body, head.whole, { bytes, algorithm })
+      } catch (error) {
+        head.whole.stop()
+        throw error
+      }
+    }
+    const received = {
+      offsetBytes: offsetBytes + head.bytes.byteLength,
+      bytes: offsetBytes === 0 ? head.bytes : Buffer.concat([bytes, head.bytes]),
+    }
+    if (head.failure) return this.#giveUp(upload, received, head.failure)
+    if (!isComplete(body, head.bytes.byteLength)) throw sizeInvalid()
+    return received
+  }
+
+  /** Takes in a body that is too much to be kept with the session, whose bytes go ahead of it. */
+  async #moveAndReceive(
+    upload: Upload,
+    body: UploadBody,
+    source: ByteSource,
+    kept: { readonly bytes: Buffer; readonly algorithm: DigestAlgorithm },
+  ): Promise<Received> {
+    const { id, offsetBytes } = upload
+    const running = new RunningDigest(kept.algorithm)
+    await this.#metadata.storeUpload({ id, fromByte: offsetBytes, at: this.#options.now() })
+    if (offsetBytes > 0) {
+      const { failure } = await this.#store.append(id, 0, sourceOf(kept.bytes), running)
+      // The session has them still, whatever became of the copy.
+      if (failure) throw failure
+    }
+    return this.#receiveStored(upload, body, source, running)
+  }
+
+  async #receiveStored(
+    upload: Upload,
+    body: UploadBody,
+    source: ByteSource,
+    running: RunningDigest | undefined,
+  ): Promise<Received> {
+    const { id, offsetBytes } = upload
+    const before = running?.copy()
+    const appended = await this.#store.append(id, offsetBytes, source, running)
+    const { receivedBytes, failure } = appended
+    const received = { offsetBytes: offsetBytes + receivedBytes }
+    if (failure) return this.#giveUp(upload, received, failure)
+    if (isComplete(body, receivedBytes)) return { ...received, running }
+    if (before) this.#running.keep(id, before, offsetBytes)
+    throw sizeInvalid()
+  }
+
+  /** What has arrived may be built upon; but nothing of what is more than the range told. */
+  async #giveUp(upload: Upload, received: Received, failure: Error): Promise<never> {
+    if (failure instanceof SpanExceeded) throw sizeInvalid()
+    if (received.offsetBytes > upload.offsetBytes) {
+      await this.#advance(upload, received).catch(ignoreUnknown)
+    }
+    throw failure
   }
 
   /** Keeps the session from expiring while bytes come in, and stops them behind their range. */
@@ -230,18 +279,20 @@ export class Uploads {
       spanBytes: range ? range.lastByte - range.firstByte + 1 : Infinity,
       now,
       touchMs: Math.min(touchMsMax, expireMs / 4),
-      touch: () => this.#advance(upload, upload.offsetBytes, undefined),
+      touch: () => this.#advance(upload, { offsetBytes: upload.offsetBytes }),
     })
   }
 
-  async #commitReceived(
-    upload: Upload,
-    digest: Digest,
-    { offsetBytes: sizeBytes, running }: Received,
-  ): Promise<void> {
+  async #commitReceived(upload: Upload, digest: Digest, received: Received): Promise<void> {
     const { repository, id } = upload
+    const { offsetBytes: sizeBytes, bytes, running } = received
+    if (bytes) {
+      await this.#commitBytes(upload, digest, bytes)
+      return
+    }
     if (sizeBytes <= this.#options.inlineBytesMax) {
       await this.#commitBytes(upload, digest, await this.#store.readUpload(id, sizeBytes))
+      await this.#store.abort(id)
       return
     }
     // Nothing came with this request: the digest may be known from the one that brought the bytes.
@@ -255,11 +306,10 @@ export class Uploads {
   }
 
   async #commitBytes(upload: Upload, digest: Digest, bytes: Buffer): Promise<void> {
-    const { repository, id, offsetBytes } = upload
+    const { repository, id } = upload
     await this.#droppingWrongDigest(upload, async () => requireDigest(bytes, digest))
     await this.#putBlob({ repository, digest, bytes, sizeBytes: bytes.byteLength, uploadId: id })
     this.#running.forget(id)
-    if (offsetBytes > 0) await this.#store.abort(id)
   }
 
   /** A session whose bytes are not what the client says is of no use to anybody. */
@@ -289,15 +339,15 @@ export class Uploads {
   }
 
   async #advance(
-    upload: Upload,
-    toByte: number,
-    receivedDigest: Digest | undefined,
+    { id, offsetBytes: fromByte }: Upload,
+    { offsetBytes: toByte, bytes, running }: Received,
   ): Promise<void> {
     await this.#metadata.advanceUpload({
-      id: upload.id,
-      fromByte: upload.offsetBytes,
+      id,
+      fromByte,
       toByte,
-      ...(receivedDigest && { receivedDigest }),
+      ...(bytes && { bytes }),
+      ...(running && { receivedDigest: running.current() }),
       at: this.#options.now(),
     })
   }
@@ -318,6 +368,11 @@ export class Uploads {
       this.#beingWritten.delete(id)
     }
   }
+}
+
+/** What the session keeps itself, be it nothing; undefined when its bytes are with the blob store. */
+function keptBytes({ offsetBytes, bytes }: Upload): Buffer | undefined {
+  return offsetBytes === 0 ? Buffer.alloc(0) : bytes
 }
 
 function ignoreRefusal(error: unknown): void {

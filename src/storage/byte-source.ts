@@ -26,6 +26,24 @@ export interface ByteFlow {
   stop(): void
 }
 
+/** Bytes that are there already, as a source. */
+export function sourceOf(bytes: Uint8Array): ByteSource {
+  return {
+    open(sink) {
+      let isStopped = false
+      queueMicrotask(() => {
+        if (!isStopped) sink.receive(bytes)
+        if (!isStopped) sink.end()
+      })
+      const stop = () => {
+        isStopped = true
+      }
+      // One piece is all there is: after it there is nothing to pause.
+      return { pause: () => undefined, resume: () => undefined, stop }
+    },
+  }
+}
+
 /**
  * Takes in what a source gives until it ends or has given more than `bytesMax`; in that case the
  * source waits, and {@link Head.whole} goes on with it.
@@ -41,8 +59,8 @@ export interface Head {
   readonly bytes: Buffer
   /** What has cut the source short; what came before is in `bytes`. */
   readonly failure?: Error
-  /** The source from its first byte on, where it has more than was asked for. To be opened. */
-  readonly whole?: ByteSource
+  /** The source from its first byte on, where it has more than was asked for: to be opened, or stopped. */
+  readonly whole?: ByteSource & Pick<ByteFlow, 'stop'>
 }
 
 /**
@@ -55,7 +73,7 @@ export async function collect(source: ByteSource, bytesMax: number): Promise<Buf
   const { bytes, failure, whole } = await headOf(source, bytesMax)
   if (failure) throw failure
   if (whole === undefined) return bytes
-  whole.open({ receive: () => undefined, end: () => undefined }).stop()
+  whole.stop()
   return undefined
 }
 

@@ -236,6 +236,34 @@ describe('a client that goes away in the middle of a body', () => {
     expect(done.statusCode).toBe(201)
   })
 
+  it.each([
+    ['nothing', 0, 1000],
+    ['little', 2, 1000],
+    ['all but one byte of little', 999, 1000],
+    ['little of much', 10, 1_000_000],
+    ['much', 300_000, 1_000_000],
+    ['all but one byte of much', 999_999, 1_000_000],
+  ])('keeps what it has sent: %s', async (_, sent, sizeBytes) => {
+    const server = await startTestServer()
+    const location = await open(server)
+    const bytes = bytesOf(sizeBytes)
+    const connection = await RawConnection.open(server.port)
+
+    connection.write(
+      `PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: ${sizeBytes}\r\n\r\n`,
+    )
+    if (sent > 0) connection.write(bytes.subarray(0, sent))
+    connection.socket.end()
+    await connection.closed()
+
+    const range = `0-${Math.max(sent - 1, 0)}`
+    await eventually(
+      () => offsetOf(server, location),
+      (text) => text === range,
+    )
+    expect((await finish(server, location, bytes)).statusCode).toBe(201)
+  })
+
   it('of a monolithic POST leaves nothing', async () => {
     const server = await startTestServer()
     const bytes = bytesOf(1_000_000)

@@ -1,10 +1,12 @@
-import { readdir } from 'node:fs/promises'
+import { cp, readdir } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
 import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { ABSENT, bytesOf, codesOf, pushBlob, sha256, sha512 } from '../support/images.js'
 import { temporaryDirectory } from '../support/directories.js'
-import { startTestServer } from '../support/server.js'
+import { eventually } from '../support/eventually.js'
+import { startTestServer, uploadFileSizes } from '../support/server.js'
 
 const name = 'team/app'
 const octets = { 'content-type': 'application/octet-stream' }
@@ -409,6 +411,118 @@ describe.each([
 
     expect(ends.map(({ statusCode }) => statusCode)).toEqual(locations.map(() => 201))
     expect((await readBlob(app, digest)).rawPayload.equals(bytes)).toBe(true)
+  })
+})
+
+describe('the bytes of an upload session', () => {
+  const uploadFiles = (dataDirectory: string) => readdir(path.join(dataDirectory, 'uploads'))
+
+  it('are in no file while they are few', async () => {
+    const { app, dataDirectory } = await startTestServer({
+      config: { storage: { inlineBytesMax: 1000 } },
+    })
+    const bytes = bytesOf(1000)
+    const location = await open(app)
+
+    for (const at of [0, 100, 999]) {
+      await patch(app, location, bytes.subarray(at, at === 0 ? 100 : at === 100 ? 999 : 1000))
+      expect(await uploadFiles(dataDirectory)).toEqual([])
+    }
+    const done = await put(app, location, sha256(bytes))
+
+    expect(done.statusCode).toBe(201)
+    expect((await readBlob(app, sha256(bytes))).rawPayload.equals(bytes)).toBe(true)
+  })
+
+  it.each([
+    ['in one request', [1001]],
+    ['by the last byte', [1000, 1]],
+    ['in the middle', [1, 998, 700, 1, 4000]],
+  ])('move to a file when they become many, %s, and stay in order', async (_, sizes) => {
+    const { app, dataDirectory } = await startTestServer({
+      config: { storage: { inlineBytesMax: 1000 } },
+    })
+    const bytes = bytesOf(sizes.reduce((sum, size) => sum + size))
+
+    for (const digest of [sha256(bytes), sha512(bytes)]) {
+      const location = await open(app)
+      let at = 0
+      for (const size of sizes) {
+        const patched = await patch(app, location, bytes.subarray(at, at + size))
+        at += size
+        expect(patched.headers.range).toBe(`0-${at - 1}`)
+      }
+      expect(await uploadFiles(dataDirectory)).toHaveLength(1)
+      expect((await put(app, location, digest)).statusCode).toBe(201)
+      expect((await readBlob(app, digest)).rawPayload.equals(bytes)).toBe(true)
+    }
+    expect(await uploadFiles(dataDirectory)).toEqual([])
+  })
+
+  it('move to a file also with the PUT, after a restart', async () => {
+    const dataDirectory = await temporaryDirectory()
+    const first = await startTestServer({ dataDirectory })
+    const bytes = bytesOf(300_000)
+    const location = await open(first.app)
+    await patch(first.app, location, bytes.subarray(0, 10))
+    await first.server.close()
+
+    const { app } = await startTestServer({ dataDirectory })
+    const done = await put(app, location, sha512(bytes), bytes.subarray(10))
+
+    expect(done.statusCode).toBe(201)
+    expect((await readBlob(app, sha512(bytes))).rawPayload.equals(bytes)).toBe(true)
+  })
+
+  it('are not moved by a request that is refused for its length', async () => {
+    const { app } = await startTestServer({ config: { storage: { inlineBytesMax: 1000 } } })
+    const bytes = bytesOf(5000)
+    const location = await open(app)
+    await patch(app, location, bytes.subarray(0, 10))
+
+    for (const lastByte of [12, 1200, 9999]) {
+      const refused = await patch(app, location, bytes.subarray(10), {
+        'content-range': `10-${lastByte}`,
+      })
+      expect([refused.statusCode, ...codesOf(refused)]).toEqual([400, 'SIZE_INVALID'])
+      expect((await app.inject(location)).headers.range).toBe('0-9')
+    }
+    const done = await put(app, location, sha256(bytes), bytes.subarray(10))
+
+    expect(done.statusCode).toBe(201)
+    expect((await readBlob(app, sha256(bytes))).rawPayload.equals(bytes)).toBe(true)
+  })
+
+  it('go with their session when it expires, also those that a crash has cut off', async () => {
+    const server = await startTestServer()
+    const location = await open(server.app)
+    const request = httpRequest({
+      ...{ port: server.port, host: '127.0.0.1', method: 'PATCH', path: location },
+      headers: { 'transfer-encoding': 'chunked' },
+    })
+    request.on('error', () => undefined)
+    onTestFinished(() => void request.destroy())
+    request.write(bytesOf(200_000))
+    await eventually(
+      () => uploadFileSizes(server),
+      (sizes) => sizes.length === 1,
+    )
+
+    // What a crash would leave now.
+    const left = await temporaryDirectory()
+    for (const part of ['berth.db', 'berth.db-wal', 'uploads']) {
+      await cp(path.join(server.dataDirectory, part), path.join(left, part), { recursive: true })
+    }
+    const after = await startTestServer({
+      dataDirectory: left,
+      now: () => Date.now() + 48 * 60 * 60 * 1000,
+    })
+    const filesBefore = await uploadFiles(server.dataDirectory)
+    await after.server.housekeeping.round()
+
+    expect(filesBefore).toHaveLength(1)
+    expect(await uploadFiles(left)).toEqual([])
+    expect((await after.app.inject(location)).statusCode).toBe(404)
   })
 })
 

@@ -1375,6 +1375,7 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
       it('ends for one of a commit, an abort and an expiry that come together', async () => {
         const store = await open()
         const id = await openUpload(store)
+        await store.storeUpload({ id, fromByte: 0, at: AT })
 
         const [put, abort, expired] = await Promise.allSettled([
           store.putBlob(blobRecord('hello', { uploadId: id })),
@@ -1436,6 +1437,54 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         expect(await store.getUpload(APP, busy)).toMatchObject({ id: busy })
       })
 
+      it('keeps bytes that it is given, until it goes on without them', async () => {
+        const store = await open()
+        const id = await openUpload(store)
+
+        await store.advanceUpload({ ...advanceOf(id, 0, 2), bytes: Buffer.from('he') })
+        const first = await store.getUpload(APP, id)
+        await store.advanceUpload({ ...advanceOf(id, 2, 5), bytes: Buffer.from('hello') })
+        await store.advanceUpload(advanceOf(id, 5, 5))
+        await store.storeUpload({ id, fromByte: 5, at: AT })
+        const second = await store.getUpload(APP, id)
+        await store.advanceUpload(advanceOf(id, 5, 12))
+        const third = await store.getUpload(APP, id)
+
+        expect(first).toMatchObject({ offsetBytes: 2, bytes: Buffer.from('he') })
+        expect(second).toMatchObject({ offsetBytes: 5, bytes: Buffer.from('hello') })
+        expect(third).toMatchObject({ offsetBytes: 12 })
+        expect(third).not.toHaveProperty('bytes')
+      })
+
+      it('is given to the blob store only from where it is, and while it lasts', async () => {
+        const store = await open()
+        const id = await openUpload(store)
+        await store.advanceUpload(advanceOf(id, 0, 5))
+
+        await expect(store.storeUpload({ id, fromByte: 4, at: AT })).rejects.toMatchObject({
+          code: 'RANGE_INVALID',
+        })
+        await store.abortUpload(APP, id, AT)
+        await expect(store.storeUpload({ id, fromByte: 5, at: AT })).rejects.toMatchObject({
+          code: 'BLOB_UPLOAD_UNKNOWN',
+        })
+
+        expect(await store.listUploadRemains(10)).toEqual([])
+      })
+
+      it('leaves no remains when the blob store never had any of it', async () => {
+        const store = await open()
+        const [aborted, committed] = [await openUpload(store), await openUpload(store)]
+        await openUpload(store, { at: AT - 100 })
+        await store.advanceUpload({ ...advanceOf(aborted, 0, 2), bytes: Buffer.from('he') })
+
+        await store.abortUpload(APP, aborted, AT)
+        await store.expireUploads(AT - 50, AT, 10)
+        await putBlob(store, 'hello', { uploadId: committed })
+
+        expect(await store.listUploadRemains(10)).toEqual([])
+      })
+
       it('leaves remains however it ends, until they are forgotten', async () => {
         const store = await open()
         const [aborted, expired, committed, running] = [
@@ -1444,6 +1493,10 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
           await openUpload(store),
           await openUpload(store),
         ]
+        for (const id of [aborted, committed, running]) {
+          await store.storeUpload({ id, fromByte: 0, at: AT })
+        }
+        await store.storeUpload({ id: expired, fromByte: 0, at: AT - 100 })
         await store.abortUpload(APP, aborted, AT)
         await store.expireUploads(AT - 50, AT, 10)
         await putBlob(store, 'hello', { uploadId: committed })

@@ -57,7 +57,13 @@ describe('what SQLite keeps', () => {
     const upload = await openUpload(store, { algorithm: 'sha512' })
     await store.advanceUpload({ id: upload, fromByte: 0, toByte: 7, at: AT })
     const aborted = await openUpload(store)
+    await store.storeUpload({ id: aborted, fromByte: 0, at: AT })
     await store.abortUpload(APP, aborted, AT)
+    const small = await openUpload(store)
+    await store.advanceUpload({
+      ...{ id: small, fromByte: 0, toByte: 5, at: AT },
+      bytes: Buffer.from('hello'),
+    })
     await store.close()
 
     const { store: again } = await openStore(file)
@@ -73,6 +79,7 @@ describe('what SQLite keeps', () => {
       algorithm: 'sha512',
       offsetBytes: 7,
     })
+    expect(await again.getUpload(APP, small)).toMatchObject({ bytes: Buffer.from('hello') })
     expect(await again.listUploadRemains(10)).toEqual([aborted])
     expect(await again.searchRepositories('eam', 10)).toEqual([APP])
     const referrers = await again.listReferrers({

@@ -3,8 +3,11 @@ import { translated, type Connection } from './connection.js'
 /** What became of one operation of a group. */
 export type Outcome = { readonly result: unknown } | { readonly error: unknown }
 
+/** Whether the commit of a group waits until the disk has it. */
+export type Durability = 'synced' | 'unsynced'
+
 /**
- * Runs operations in one transaction with one sync. Each stands in a savepoint of its own: one
+ * Runs operations in one transaction with one sync, or none. Each stands in a savepoint of its own: one
  * that throws has changed nothing, and the others go on. If the commit itself fails, none has
  * happened and each outcome is its error.
  */
@@ -24,8 +27,15 @@ export class GroupCommit {
     }
   }
 
-  run(operations: readonly (() => unknown)[]): Outcome[] {
+  /**
+   * @param durability - `unsynced` leaves the transaction in the log, where the next synced one
+   *   takes it along; the log is synced before a checkpoint copies from it in either case
+   */
+  run(operations: readonly (() => unknown)[], durability: Durability): Outcome[] {
     try {
+      // Said each time: what a commit promises must not hang on how the one before it ended. SQLite
+      // refuses it inside a transaction, and then the group has failed.
+      this.#connection.exec(`pragma synchronous = ${durability === 'synced' ? 'FULL' : 'NORMAL'}`)
       this.#statements.begin.run()
       const outcomes = operations.map((operation) => this.#runOne(operation))
       this.#statements.commit.run()

@@ -56,7 +56,12 @@ export class Reads {
   readonly #inlineBlob: Statement<[string], Buffer>
   readonly #upload: Statement<
     [string, string],
-    { algorithm: DigestAlgorithm; offset_bytes: number; received_digest: Digest | null }
+    {
+      algorithm: DigestAlgorithm
+      offset_bytes: number
+      bytes: Buffer | null
+      received_digest: Digest | null
+    }
   >
   readonly #uploadRemains: Statement<[number], string>
   readonly #readiness: Statement<[]>
@@ -103,7 +108,7 @@ export class Reads {
       .prepare<[string], Buffer>('select bytes from blob_contents where digest = ?')
       .pluck()
     this.#upload = connection.prepare(
-      'select algorithm, offset_bytes, received_digest from uploads where id = ? and repository = ?',
+      'select algorithm, offset_bytes, bytes, received_digest from uploads where id = ? and repository = ?',
     )
     this.#uploadRemains = connection
       .prepare<[number], string>('select upload_id from upload_remains limit ?')
@@ -202,6 +207,7 @@ export class Reads {
       repository,
       algorithm: row.algorithm,
       offsetBytes: row.offset_bytes,
+      ...(row.bytes !== null && { bytes: row.bytes }),
       ...(row.received_digest !== null && { receivedDigest: row.received_digest }),
     }
   }

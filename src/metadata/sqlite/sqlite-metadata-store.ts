@@ -16,6 +16,7 @@ import type {
   ReferrersQuery,
   StoredBlob,
   StoredManifest,
+  StoreUpload,
   TagRemoval,
   Upload,
 } from '../metadata-store.js'
@@ -34,7 +35,8 @@ export interface SqliteOptions {
 
 /**
  * The metadata of one process in one SQLite file. Reads run at once on the event loop; writes go
- * to the writer thread, and resolve when their transaction is on disk.
+ * to the writer thread, and resolve when their transaction is on disk, or, where the port says so, in
+ * the log.
  */
 export class SqliteMetadataStore implements MetadataStore {
   readonly #connection: Connection
@@ -146,6 +148,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   advanceUpload(advance: AdvanceUpload): Promise<void> {
     return this.#writer.write('advanceUpload', advance)
+  }
+
+  storeUpload(store: StoreUpload): Promise<void> {
+    return this.#writer.write('storeUpload', store)
   }
 
   abortUpload(repository: RepositoryName, id: string, at: number): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { AdvanceUpload, OpenUpload } from '../metadata-store.js'
+import type { AdvanceUpload, OpenUpload, StoreUpload } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 
 /** What changes upload sessions; each method runs inside a transaction of the writer. */
@@ -9,10 +9,11 @@ export class UploadWrites {
   readonly #count: Statement<[], number>
   readonly #open: Statement<[string, string, string, number, number, string]>
   readonly #offset: Statement<[string], number>
-  readonly #advance: Statement<[number, string | null, number, string]>
+  readonly #advance: Statement<[number, Uint8Array | null, string | null, number, string]>
+  readonly #setStored: Statement<[number, string]>
   readonly #forgetDigests: Statement<[]>
   readonly #touch: Statement<[number, string]>
-  readonly #end: Statement<[string, string]>
+  readonly #end: Statement<[string, string], number>
   readonly #listIdle: Statement<[number, number], { id: string; repository: RepositoryName }>
   readonly #storeRemains: Statement<[string, number]>
   readonly #forgetRemains: Statement<[string]>
@@ -21,20 +22,28 @@ export class UploadWrites {
     this.#count = connection.prepare<[], number>('select count(*) from uploads').pluck()
     this.#open = connection.prepare(
       `insert into uploads (id, repository, algorithm, offset_bytes, received_digest, started_at,
-         progressed_at, started_by)
-       values (?, ?, ?, 0, null, ?, ?, ?)`,
+         progressed_at, started_by, stored)
+       values (?, ?, ?, 0, null, ?, ?, ?, 0)`,
     )
     this.#offset = connection
       .prepare<[string], number>('select offset_bytes from uploads where id = ?')
       .pluck()
     this.#advance = connection.prepare(
-      `update uploads set offset_bytes = ?, received_digest = ?, progressed_at = ? where id = ?`,
+      `update uploads set offset_bytes = ?, bytes = ?, received_digest = ?, progressed_at = ?
+       where id = ?`,
+    )
+    this.#setStored = connection.prepare(
+      'update uploads set stored = 1, progressed_at = ? where id = ?',
     )
     this.#forgetDigests = connection.prepare(
       'update uploads set received_digest = null where received_digest is not null',
     )
     this.#touch = connection.prepare('update uploads set progressed_at = ? where id = ?')
-    this.#end = connection.prepare('delete from uploads where id = ? and repository = ?')
+    this.#end = connection
+      .prepare<[string, string], number>(
+        'delete from uploads where id = ? and repository = ? returning stored',
+      )
+      .pluck()
     this.#listIdle = connection.prepare(
       'select id, repository from uploads where progressed_at < ? order by progressed_at limit ?',
     )
@@ -63,14 +72,15 @@ export class UploadWrites {
     this.#open.run(id, repository, algorithm, at, at, identity)
   }
 
-  advanceUpload({ id, fromByte, toByte, receivedDigest, at }: AdvanceUpload): void {
-    const offset = this.#offset.get(id)
-    if (offset === undefined) throw uploadUnknown(id)
-    if (offset !== fromByte) {
-      throw new RegistryError('RANGE_INVALID', 'another request has written to this upload')
-    }
+  advanceUpload({ id, fromByte, toByte, bytes, receivedDigest, at }: AdvanceUpload): void {
+    this.#requireOffset(id, fromByte)
     if (toByte === fromByte) this.#touch.run(at, id)
-    else this.#advance.run(toByte, receivedDigest ?? null, at, id)
+    else this.#advance.run(toByte, bytes ?? null, receivedDigest ?? null, at, id)
+  }
+
+  storeUpload({ id, fromByte, at }: StoreUpload): void {
+    this.#requireOffset(id, fromByte)
+    this.#setStored.run(at, id)
   }
 
   abortUpload(repository: RepositoryName, id: string, at: number): void {
@@ -84,17 +94,26 @@ export class UploadWrites {
   }
 
   /**
-   * The session is over; what the blob store received for it is to be removed.
+   * The session is over; what the blob store may have received for it is to be removed.
    *
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
    */
   end(repository: RepositoryName, id: string, at: number): void {
-    if (this.#end.run(id, repository).changes === 0) throw uploadUnknown(id)
-    this.#storeRemains.run(id, at)
+    const stored = this.#end.get(id, repository)
+    if (stored === undefined) throw uploadUnknown(id)
+    if (stored === 1) this.#storeRemains.run(id, at)
   }
 
   forgetUploadRemains(uploadIds: readonly string[]): void {
     for (const id of uploadIds) this.#forgetRemains.run(id)
+  }
+
+  #requireOffset(id: string, offsetBytes: number): void {
+    const offset = this.#offset.get(id)
+    if (offset === undefined) throw uploadUnknown(id)
+    if (offset !== offsetBytes) {
+      throw new RegistryError('RANGE_INVALID', 'another request has written to this upload')
+    }
   }
 }
 

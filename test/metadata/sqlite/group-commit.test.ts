@@ -1,0 +1,50 @@
+import path from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openForWriting } from '../../../src/metadata/sqlite/connection.js'
+import { GroupCommit } from '../../../src/metadata/sqlite/group-commit.js'
+import { temporaryDirectory } from '../../support/directories.js'
+
+const NORMAL = 1
+const FULL = 2
+
+async function openGroups() {
+  const connection = openForWriting(path.join(await temporaryDirectory(), 'berth.db'))
+  onTestFinished(() => void connection.close())
+  connection.exec('create table things (name text not null)')
+  return {
+    connection,
+    group: new GroupCommit(connection),
+    setting: () => connection.pragma('synchronous', { simple: true }),
+  }
+}
+
+describe('a group of operations', () => {
+  it('is committed with a sync after whatever the one before it was', async () => {
+    const { connection, group, setting } = await openGroups()
+    const failing = () => connection.exec('insert into things values (null)')
+    const befores = [
+      () => group.run([setting], 'unsynced'),
+      () => group.run([failing, setting], 'unsynced'),
+      () => group.run([() => connection.exec('rollback')], 'unsynced'),
+      () => group.run([setting], 'synced'),
+    ]
+
+    for (const before of befores) {
+      before()
+      expect(group.run([setting], 'synced')).toEqual([{ result: FULL }])
+    }
+    expect(group.run([setting], 'unsynced')).toEqual([{ result: NORMAL }])
+  })
+
+  it('that cannot be told how to commit fails whole, and the next does not', async () => {
+    const { connection, group } = await openGroups()
+    connection.exec('begin')
+
+    const outcomes = group.run([() => connection.exec(`insert into things values ('x')`)], 'synced')
+    const next = group.run([() => 'done'], 'synced')
+
+    expect(outcomes).toMatchObject([{ error: { message: expect.any(String) as string } }])
+    expect(next).toEqual([{ result: 'done' }])
+    expect(connection.prepare('select * from things').all()).toEqual([])
+  })
+})
