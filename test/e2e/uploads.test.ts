@@ -1,14 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { temporaryDirectory } from '../support/directories.js'
-import { eventually } from '../support/eventually.js'
+import { describe, expect, it } from 'vitest'
 import { sha256 } from '../support/images.js'
 import { startBerth, type Berth } from './support/berth.js'
-import { Daemon } from './support/daemon.js'
 import { newFile } from './support/images.js'
+import { systemCallsDuring } from './support/system-calls.js'
 
-const name = 'team/app'
+const repository = 'team/app'
 
 async function send({ url }: Berth, method: string, path: string, body?: Buffer) {
   const answer = await fetch(`${url}${path}`, {
@@ -20,39 +18,36 @@ async function send({ url }: Berth, method: string, path: string, body?: Buffer)
 }
 
 async function open(berth: Berth): Promise<string> {
-  const opened = await send(berth, 'POST', `/v2/${name}/blobs/uploads/`)
+  const opened = await send(berth, 'POST', `/v2/${repository}/blobs/uploads/`)
   return String(opened.headers.get('location'))
 }
 
-/** Counts the calls of the process that wait for the disk, and those that open an upload's file. */
-async function watchCalls({ pid }: Berth) {
-  const output = path.join(await temporaryDirectory(), 'strace')
-  const tracer = await Daemon.start(
-    'strace',
-    ['-f', '-p', String(pid), '-e', 'trace=fsync,fdatasync,openat', '-o', output],
-    { isReady: (daemon) => daemon.output.includes('attached') },
-  )
-  onTestFinished(() => tracer.stop())
-  const count = async (pattern: RegExp) =>
-    (await readFile(output, 'utf8')).split('\n').filter((line) => pattern.test(line)).length
-  return { syncs: () => count(/ f(?:data)?sync\(/), files: () => count(/openat\(.*\/uploads\//) }
+/** How often the process waits for the disk meanwhile, and opens the file of an upload. */
+async function countsDuring(berth: Berth, work: () => Promise<unknown>) {
+  const calls = await systemCallsDuring(berth, ['fsync', 'fdatasync', 'openat'], work)
+  const files = calls.filter(({ opened }) => opened?.includes('/uploads/'))
+  const syncs = calls.filter(({ name }) => name !== 'openat')
+  return { syncs: syncs.length, files: files.length }
 }
 
 describe('an upload of few bytes', () => {
   it('waits for the disk when it becomes a blob, not before, and has no file', async () => {
     const berth = await startBerth()
-    const { syncs, files } = await watchCalls(berth)
     const bytes = newFile(4096)
+    let location = ''
+    const statuses: number[] = []
 
-    const location = await open(berth)
-    const patched = await send(berth, 'PATCH', location, bytes)
-    const syncsBefore = await syncs()
-    const done = await send(berth, 'PUT', `${location}?digest=${sha256(bytes)}`)
+    const before = await countsDuring(berth, async () => {
+      location = await open(berth)
+      statuses.push((await send(berth, 'PATCH', location, bytes)).status)
+    })
+    const then = await countsDuring(berth, async () => {
+      statuses.push((await send(berth, 'PUT', `${location}?digest=${sha256(bytes)}`)).status)
+    })
 
-    expect([patched.status, done.status]).toEqual([202, 201])
-    expect(syncsBefore).toBe(0)
-    expect(await eventually(syncs, (count) => count > 0)).toBe(1)
-    expect(await files()).toBe(0)
+    expect(statuses).toEqual([202, 201])
+    expect(before).toEqual({ syncs: 0, files: 0 })
+    expect(then).toEqual({ syncs: 1, files: 0 })
   })
 
   it('goes on after the process was killed', async () => {
@@ -75,16 +70,18 @@ describe('an upload of few bytes', () => {
 describe('an upload of many bytes', () => {
   it('waits for the disk before it has a file, so that none is ever forgotten', async () => {
     const berth = await startBerth()
-    const { syncs, files } = await watchCalls(berth)
     const bytes = newFile(200_000)
+    let location = ''
+    let status = 0
 
-    const location = await open(berth)
-    const patched = await send(berth, 'PATCH', location, bytes)
-
-    expect(patched.status).toBe(202)
-    expect(await eventually(files, (count) => count > 0)).toBe(1)
-    expect(await syncs()).toBe(1)
+    const counts = await countsDuring(berth, async () => {
+      location = await open(berth)
+      status = (await send(berth, 'PATCH', location, bytes)).status
+    })
     await send(berth, 'DELETE', location)
+
+    expect(status).toBe(202)
+    expect(counts).toEqual({ syncs: 1, files: 1 })
     expect(await readdir(path.join(berth.dataDirectory, 'uploads'))).toEqual([])
   })
 })

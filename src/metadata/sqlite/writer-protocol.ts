@@ -8,9 +8,15 @@ export interface WriterOptions {
 }
 
 /** To the writer thread. */
-export type WriterRequest =
-  | { readonly id: number; readonly name: keyof Writes; readonly args: readonly unknown[] }
-  | { readonly close: true }
+export type WriterRequest = WriteRequest | { readonly close: true }
+
+export type WriteRequest = {
+  readonly [Name in keyof Writes]: {
+    readonly id: number
+    readonly name: Name
+    readonly args: Parameters<Writes[Name]>
+  }
+}[keyof Writes]
 
 /** From the writer thread. */
 export type WriterMessage =

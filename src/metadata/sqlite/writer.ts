@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { DurabilityLostError, RegistryError } from '../../errors.js'
 import {
   errorOf,
+  type WriteRequest,
   type WriterMessage,
   type WriterOptions,
   type WriterRequest,
@@ -89,7 +90,7 @@ export class Writer {
       }
       const id = this.#nextId++
       this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject })
-      this.#send({ id, name, args })
+      this.#send({ id, name, args } as WriteRequest)
     })
   }
 

@@ -11,6 +11,8 @@ export interface SystemCall {
   readonly args: string
   /** What it returned; -1 when it failed. */
   readonly result: number
+  /** What the descriptor that it returned is open on. */
+  readonly opened?: string
 }
 
 /** Everything of the named system calls that a registry makes while `work` is under way. */
@@ -47,10 +49,10 @@ function callsIn(trace: string): SystemCall[] {
       unfinished.set(thread, { name, args })
       continue
     }
-    const result = Number(/ = (-?\d+)(?: [^=]*)?$/.exec(text)?.[1])
-    if (Number.isNaN(result)) continue
+    const [, result, opened] = / = (-?\d+)(?:<([^>]*)>)?(?: [^=]*)?$/.exec(text) ?? []
+    if (result === undefined) continue
     const resumed = text.startsWith('<...') ? unfinished.get(thread) : { name, args }
-    if (resumed) calls.push({ ...resumed, result })
+    if (resumed) calls.push({ ...resumed, result: Number(result), ...(opened && { opened }) })
   }
   return calls
 }

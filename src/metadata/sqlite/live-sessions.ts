@@ -1,0 +1,36 @@
+import type { WriteRequest } from './writer-protocol.js'
+
+/** A client that takes longer over its next request is not waited for. */
+const liveMs = 10
+
+/**
+ * Upload sessions that were heard of a moment ago and have little in them. Their clients are about to
+ * come back and make them blobs: with writes that need a sync, and may share one.
+ */
+export class LiveSessions {
+  /** When each was heard of, in milliseconds of the process; the latest last. */
+  readonly #heardAt = new Map<string, number>()
+
+  hearOf(request: WriteRequest): void {
+    const { name, args } = request
+    if (name === 'openUpload' || name === 'advanceUpload') this.#heard(args[0].id)
+    else if (name === 'storeUpload') this.#heardAt.delete(args[0].id)
+    else if (name === 'abortUpload') this.#heardAt.delete(args[1])
+    else if (name === 'putBlob' && args[0].uploadId) this.#heardAt.delete(args[0].uploadId)
+  }
+
+  /** Whether any may be waited for. */
+  areThere(): boolean {
+    for (const [id, heardAt] of this.#heardAt) {
+      if (performance.now() - heardAt < liveMs) return true
+      this.#heardAt.delete(id)
+    }
+    return false
+  }
+
+  #heard(id: string): void {
+    // To the end of the map, where the latest are.
+    this.#heardAt.delete(id)
+    this.#heardAt.set(id, performance.now())
+  }
+}
