@@ -1,14 +1,17 @@
 /** What a reader begins with, and what a slow one keeps. */
 export const usualPieceBytes = 64 * 1024
 
-/** Larger pieces save nothing more. */
-export const largePieceBytes = 1024 * 1024
+/**
+ * Larger pieces save nothing where many read, and 64 of these fit into a processor's cache better; one
+ * reader alone would cost a seventh less with twice as much.
+ */
+export const largePieceBytes = 512 * 1024
 
 /** When memory is short, readers get along with this. */
 const smallPieceBytes = 16 * 1024
 
 /** Pieces that are lent out have about so many bytes in all; beyond it they are no larger than usual. */
-const lentBytesMax = 64 * 1024 * 1024
+const lentBytesMax = 24 * 1024 * 1024
 
 /** What is kept for the next reader when there is none at the moment. */
 const idleBytesMax = 8 * 1024 * 1024

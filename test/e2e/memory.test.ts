@@ -2,8 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { Agent, request, type IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBerth, type Berth } from './support/berth.js'
 import { MIB } from './support/images.js'
 
@@ -13,6 +14,9 @@ const residentBytesMax = 256 * MIB
 const uploadsAtOnce = 64
 const uploadBytes = 32 * MIB
 const uploadsResidentBytesMax = 250 * MIB
+
+const readersAtOnce = 500
+const readersResidentBytesMax = 250 * MIB
 
 const fullCollectionsMax = 4
 
@@ -95,6 +99,71 @@ describe('many uploads at once', () => {
 
     expect(new Set(statuses)).toEqual(new Set([202]))
     expect(await peakResidentBytes(berth)).toBeLessThan(2 * uploadsResidentBytesMax)
+  })
+})
+
+/** Stores a blob; it is made of the piece alone. */
+async function store({ url }: Berth, piece: Uint8Array, pieces: number): Promise<string> {
+  const hash = createHash('sha256')
+  for (let index = 0; index < pieces; index++) hash.update(piece)
+  const digest = `sha256:${hash.digest('hex')}`
+  const opened = await fetch(`${url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
+  const done = await fetch(`${url}${opened.headers.get('location')}?digest=${digest}`, {
+    method: 'PUT',
+    body: Readable.toWeb(Readable.from(Array.from({ length: pieces }, () => piece))),
+    duplex: 'half',
+  })
+  if (done.status !== 201) throw new Error(`the push is answered with ${done.status}`)
+  return digest
+}
+
+/** Asks for a blob, and takes no more than the first bytes of it until it is resumed. */
+async function readSlowly({ port }: Berth, digest: string): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port })
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  socket.write(`GET /v2/team/app/blobs/${digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+  await once(socket, 'readable')
+  return socket
+}
+
+/** The rest of what a socket gives, behind the head of the answer. */
+async function digestOfBody(socket: Socket): Promise<string> {
+  const hash = createHash('sha256')
+  let head: Buffer | undefined = Buffer.of()
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    if (head === undefined) {
+      hash.update(chunk)
+      continue
+    }
+    head = Buffer.concat([head, chunk])
+    const end = head.indexOf('\r\n\r\n')
+    if (end === -1) continue
+    hash.update(head.subarray(end + 4))
+    head = undefined
+  }
+  return `sha256:${hash.digest('hex')}`
+}
+
+describe.each([
+  ['with the help of the kernel', {}],
+  ['without the help of the kernel', { BERTH_STORAGE_SENDFILE: 'false' }],
+])('many readers that take nothing, %s,', (_, settings) => {
+  it('hold little memory, and are sent all when they go on', async () => {
+    const berth = await startBerth({ settings })
+    const digest = await store(berth, new Uint8Array(randomBytes(MIB)), 64)
+
+    const sockets = await Promise.all(
+      Array.from({ length: readersAtOnce }, () => readSlowly(berth, digest)),
+    )
+    const other = await fetch(`${berth.url}/v2/team/app/blobs/${digest}`)
+    const bytes = await other.arrayBuffer()
+    const peak = await peakResidentBytes(berth)
+    const digests = await Promise.all(sockets.slice(-8).map(digestOfBody))
+
+    expect(bytes.byteLength).toBe(64 * MIB)
+    expect(peak).toBeLessThan(readersResidentBytesMax)
+    expect(new Set(digests)).toEqual(new Set([digest]))
   })
 })
 
