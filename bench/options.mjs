@@ -27,7 +27,7 @@ const fractional = ['seconds', 'gib', 'minutes']
  * @typedef {object} Others
  * @property {readonly string[]} only - names of workloads; all when empty
  * @property {readonly string[]} target - registries that run already: `NAME=URL,PID`
- * @property {boolean} peer - whether docker-registry is measured too
+ * @property {boolean} peer - whether docker-registry and nginx are measured too
  * @property {string} [stores] - a folder that keeps the stores
  * @property {boolean} json
  * @property {boolean} help
@@ -81,7 +81,7 @@ export function helpText(workloads) {
   const lines = [
     ['--quick', 'smaller sizes, one round: a few minutes instead of half an hour'],
     ['--only NAME', 'this workload alone; may be given again'],
-    ['--no-peer', 'without docker-registry, which is measured too where it is installed'],
+    ['--no-peer', 'without docker-registry and nginx, which are measured too where installed'],
     ['--target NAME=URL,PID', 'one registry more, which runs already; may be given again;'],
     ['', 'what is pushed to it stays there'],
     ['--stores FOLDER', 'keeps the large stores there, and finds them there the next time'],

@@ -18,9 +18,9 @@ export class Report {
   }
 
   /** @param {import('./table.mjs').Section} section */
-  begin({ name, title, columns, ratios }) {
+  begin({ name, title, columns, ratios, alsoMeasures = [] }) {
     this.#sections.push({ name, title, columns, ratios, rows: [] })
-    this.#table = new Table({ name, title, columns, ratios }, this.#targets)
+    this.#table = new Table({ name, title, columns, ratios }, [...this.#targets, ...alsoMeasures])
     this.#print(this.#table.head())
   }
 

@@ -50,6 +50,7 @@ export class Table {
   row(row) {
     const { columns, ratios } = this.#section
     return this.#targets
+      .filter((target) => row.targets[target] !== undefined)
       .map((target, index) => {
         const cells = Object.entries(columns).map(([key, { unit }]) => {
           const figure = readable(row.targets[target]?.[key])

@@ -32,14 +32,15 @@ export class ServerProcess {
    * @param {readonly string[]} program.args
    * @param {NodeJS.ProcessEnv} program.env
    * @param {RegExp} program.listening - matches what it logs once it listens, with the port
+   * @param {number} [program.port] - where it was told to, if it does not say
    */
-  static async start(workspace, { name, command, args, env, listening }) {
+  static async start(workspace, { name, command, args, env, listening, port: told }) {
     const logFile = workspace.newFile(`${name}.log`)
     const log = openSync(logFile, 'a')
     const startedAt = performance.now()
     const child = workspace.adopt(spawn(command, args, { stdio: ['ignore', log, log], env }))
     closeSync(log)
-    const port = await listeningPort(child, logFile, listening)
+    const port = Number((await listeningLine(child, logFile, listening))[1] ?? told)
     return new ServerProcess(child, logFile, port, performance.now() - startedAt)
   }
 
@@ -64,13 +65,13 @@ export function environmentWithout(prefix) {
   )
 }
 
-async function listeningPort(child, logFile, listening) {
+async function listeningLine(child, logFile, listening) {
   let problem
   child.once('error', (error) => (problem = error))
   const until = performance.now() + startSecondsMax * 1000
   while (performance.now() < until && child.exitCode === null && problem === undefined) {
-    const port = listening.exec(readFileSync(logFile, 'utf8'))?.[1]
-    if (port !== undefined) return Number(port)
+    const line = listening.exec(readFileSync(logFile, 'utf8'))
+    if (line !== null) return line
     await delay(lookEveryMs)
   }
   child.kill('SIGKILL')

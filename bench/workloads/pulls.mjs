@@ -1,4 +1,9 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import path from 'node:path'
 import { loadColumns, loadRatios } from '../figures.mjs'
+import { berthWithoutSendfile } from '../targets/berth.mjs'
+import { nginx } from '../targets/nginx.mjs'
 import { blobSizes, bytesPerRound, connectionsText } from './blob-sizes.mjs'
 
 const connectionCounts = [1, 8, 64]
@@ -22,8 +27,11 @@ export const pulls = {
   title: 'Pulls of a blob, from a warm page cache',
   columns: loadColumns,
   ratios: loadRatios,
+  alsoMeasures: [berthWithoutSendfile.name, nginx.name],
 
   async measure(run) {
+    const targets = [...run.targets, berthWithoutSendfile]
+    if (run.options.peer && nginx.isInstalled()) targets.push(nginx)
     await run.onEmptyStores(async (servers) => {
       const sizes = blobSizes(run.options)
       const paths = new Map()
@@ -50,12 +58,13 @@ export const pulls = {
         const job = { unit: 'bytes', rangeBytes: ranges.bytes, limits }
         await row(`1 MiB ranges of ${ranged.name}`, ranged, connections, job)
       }
-    })
+    }, targets)
   },
 }
 
 /** Pushes a blob of each size; gives their paths. */
 async function seeded(run, running, sizes) {
+  if (running.target.servesFiles) return files(running, sizes)
   const repository = `bench/pulls-${process.pid}`
   const paths = new Map()
   for (const size of sizes) {
@@ -69,6 +78,20 @@ async function seeded(run, running, sizes) {
     paths.set(size, `/v2/${repository}/blobs/${digest}`)
   }
   return paths
+}
+
+function files({ data }, sizes) {
+  return new Map(
+    sizes.map((size) => {
+      const name = String(size.bytes)
+      const file = openSync(path.join(data, name), 'w')
+      for (let at = 0; at < size.bytes; at += mebibyte) {
+        writeSync(file, randomBytes(Math.min(mebibyte, size.bytes - at)))
+      }
+      closeSync(file)
+      return [size, `/${name}`]
+    }),
+  )
 }
 
 function wholeJob(options, { bytes, unit, isTimed }, connections) {

@@ -21,5 +21,8 @@ it('measures every row of docker-registry and of Berth beside it, and leaves not
     rows.map(({ ratios }) => ratios['docker-registry']),
   )
   expect(compared.filter((ratios) => ratios !== undefined).length).toBeGreaterThan(50)
+  const pulls = sections.filter(({ name }) => name === 'pulls')
+  expect(pulls).toHaveLength(1)
+  for (const name of ['berth, no sendfile', 'nginx']) expect(unmeasured(pulls, name)).toEqual([])
   expect(left).toEqual([])
 })
