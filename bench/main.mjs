@@ -5,6 +5,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import { LoadGenerator } from './load-generator.mjs'
 import { helpText, parseOptions } from './options.mjs'
+import { Profiles } from './profiles.mjs'
 import { Report } from './report.mjs'
 import { Run } from './run.mjs'
 import { Stores } from './stores/stores.mjs'
@@ -36,7 +37,8 @@ async function main(args) {
   }
   const startedAt = performance.now()
   const workspace = new Workspace(options.minutes)
-  const { targets, versions } = chooseTargets(options, say)
+  const profiles = options.profile && new Profiles(options.profile, workspace)
+  const { targets, versions } = chooseTargets(options, say, profiles)
   const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model }
   const out = options.json ? process.stderr : process.stdout
   const report = new Report(Object.keys(versions), (text) => out.write(text))
@@ -53,6 +55,7 @@ async function main(args) {
     report.begin(workload)
     await workload.measure(run)
     report.end()
+    profiles?.write(workload)
   }
   const minutes = (performance.now() - startedAt) / 60_000
   say(`done in ${minutes.toFixed(1)} minutes`)

@@ -29,6 +29,7 @@ const fractional = ['seconds', 'gib', 'minutes']
  * @property {readonly string[]} target - registries that run already: `NAME=URL,PID`
  * @property {boolean} peer - whether docker-registry and nginx are measured too
  * @property {string} [stores] - a folder that keeps the stores
+ * @property {string} [profile] - a folder for profiles of Berth
  * @property {boolean} json
  * @property {boolean} help
  */
@@ -49,13 +50,14 @@ export function parseOptions(args, workloads) {
       only: { type: 'string', multiple: true, default: [] },
       target: { type: 'string', multiple: true, default: [] },
       stores: { type: 'string' },
+      profile: { type: 'string' },
       'no-peer': { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
-  const { only, target, stores, json, help } = values
+  const { only, target, stores, profile, json, help } = values
   const unknown = only.find((name) => !workloads.includes(name))
   if (unknown !== undefined) {
     throw new Error(`there is no workload ${unknown}; there are ${workloads.join(', ')}`)
@@ -68,7 +70,7 @@ export function parseOptions(args, workloads) {
   if (options.middle < options.rounds * wholeTagEvery) {
     throw new Error(`--middle must be at least ${wholeTagEvery} for each round`)
   }
-  return { ...options, only, target, stores, peer: !values['no-peer'], json, help }
+  return { ...options, only, target, stores, profile, peer: !values['no-peer'], json, help }
 }
 
 /** @param {readonly { name: string, title: string }[]} workloads */
@@ -85,6 +87,10 @@ export function helpText(workloads) {
     ['--target NAME=URL,PID', 'one registry more, which runs already; may be given again;'],
     ['', 'what is pushed to it stays there'],
     ['--stores FOLDER', 'keeps the large stores there, and finds them there the next time'],
+    [
+      '--profile FOLDER',
+      'a file for each workload, of where the time of Berth goes; figures suffer',
+    ],
     ['--json', 'all figures as JSON on standard output, the table on standard error'],
   ]
   return `Usage: npm run bench -- [options]

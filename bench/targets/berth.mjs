@@ -1,18 +1,28 @@
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { environmentWithout, ServerProcess } from './server-process.mjs'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
+/** The variables that `npm start` sets where nobody else has. */
+const startEnvironment = Object.fromEntries(
+  [...startScript().matchAll(/(\w+)=\$\{\1:-(\w+)\}/g)].map(([, name, value]) => [name, value]),
+)
+
 /** Berth as a person would run it: what was built, with its default settings. */
-export const berth = berthWith('berth', {})
+export const berth = berthWith({ name: 'berth' })
+
+/** The same, and Node.js notes where the time goes, which takes some itself. */
+export const profiledBerth = (nodeOptions) => berthWith({ name: 'berth', nodeOptions })
 
 /** The same where the kernel cannot help, as behind TLS or without the optional package. */
-export const berthWithoutSendfile = berthWith('berth, no sendfile', {
-  BERTH_STORAGE_SENDFILE: 'false',
+export const berthWithoutSendfile = berthWith({
+  name: 'berth, no sendfile',
+  settings: { BERTH_STORAGE_SENDFILE: 'false' },
 })
 
-function berthWith(name, settings) {
+function berthWith({ name, nodeOptions = [], settings = {} }) {
   return {
     name,
     isOurs: true,
@@ -22,8 +32,8 @@ function berthWith(name, settings) {
       return ServerProcess.start(workspace, {
         name: 'berth',
         command: process.execPath,
-        args: [main, 'serve', '--host', '127.0.0.1', '--port', '0', '--data', data],
-        env: { ...environmentWithout('BERTH_'), ...settings },
+        args: [...nodeOptions, main, 'serve', '--host', '127.0.0.1', '--port', '0', '--data', data],
+        env: { ...environmentWithout('BERTH_'), ...startEnvironment, ...settings },
         listening: /^Berth listens on http:\/\/\S+:(\d+)$/m,
       })
     },
@@ -31,4 +41,9 @@ function berthWith(name, settings) {
     /** Where the files of its blobs are. */
     blobsIn: (data) => path.join(data, 'blobs'),
   }
+}
+
+function startScript() {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).scripts
+    .start
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { berth } from './berth.mjs'
+import { berth, profiledBerth } from './berth.mjs'
 import { dockerRegistry } from './docker-registry.mjs'
 import { runningTarget } from './running.mjs'
 
@@ -8,11 +8,12 @@ import { runningTarget } from './running.mjs'
  *
  * @param {import('../options.mjs').Options} options
  * @param {(text: string) => void} say
+ * @param {import('../profiles.mjs').Profiles} [profiles] - of Berth, where they are wanted
  * @returns what is measured, and by name what each calls itself
  * @throws {Error} with a sentence for the person who named one
  */
-export function chooseTargets(options, say) {
-  const targets = [berth]
+export function chooseTargets(options, say, profiles) {
+  const targets = [profiles ? profiledBerth(profiles.nodeOptions) : berth]
   const versions = { berth: `Berth ${ownVersion()}` }
   if (options.peer) {
     const version = dockerRegistry.version()

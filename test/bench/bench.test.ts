@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readFile, readdir } from 'node:fs/promises'
+import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
@@ -55,6 +56,18 @@ describe('npm run bench', () => {
     expect(stdout).toMatch(new RegExp(`GET manifest by tag +berth +${rate}\\n +other +${rate}×`))
     expect(stdout).not.toContain('Pulls')
     expect(berth.hasExited).toBe(false)
+  })
+
+  it('says where the time goes', async () => {
+    const folder = path.join(await temporaryDirectory(), 'profiles')
+
+    await runBench(['--no-peer', '--only=manifests', `--profile=${folder}`, ...smallest])
+
+    const text = await readFile(path.join(folder, 'manifests.txt'), 'utf8')
+    expect(text).toMatch(/^Event loop: busy for [\d.]+ % of [\d.]+ s$/m)
+    expect(text).toMatch(/^Writer of the database: busy for /m)
+    expect(text).toMatch(/^ +[\d.]+ % {2}Node\.js$/m)
+    expect(text).toMatch(/^ +[\d.]+ % {2}\S+ {2}dist\//m)
   })
 
   it('removes its files when it is interrupted', async () => {
