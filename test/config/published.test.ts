@@ -94,3 +94,17 @@ describe('the schema', () => {
     },
   )
 })
+
+describe('the image', () => {
+  it('starts with the variables that npm start sets', async () => {
+    const { scripts } = (await readJson(new URL('../../package.json', import.meta.url))) as {
+      scripts: { start: string }
+    }
+    const dockerfile = await readFile(new URL('../../Dockerfile', import.meta.url), 'utf8')
+
+    const variables = [...scripts.start.matchAll(/(\w+)=\$\{\1:-(\w+)\}/g)]
+
+    expect(variables).not.toHaveLength(0)
+    for (const [, name, value] of variables) expect(dockerfile).toContain(`ENV ${name}=${value}\n`)
+  })
+})
