@@ -7,6 +7,7 @@ import { startBerth, type Berth } from './support/berth.js'
 import { Daemon } from './support/daemon.js'
 import { MIB, newFile } from './support/images.js'
 import { run } from './support/run.js'
+import { systemCallsDuring } from './support/system-calls.js'
 
 const name = 'team/app'
 
@@ -100,6 +101,39 @@ describe('a log that cannot be written', () => {
     expect(pushed.status).toBe(201)
     expect([...statuses]).toEqual([200])
     expect(await berth.exitCode()).toBe(0)
+  })
+})
+
+describe('a file system that writes and reads less at once than it is asked to', () => {
+  it.each(['true', 'false'])('takes and gives every byte, sendfile %s', async (sendfile) => {
+    const control = path.join(await temporaryDirectory(), 'fiu')
+    const berth = await startBerth({
+      settings: {
+        BERTH_STORAGE_SENDFILE: sendfile,
+        // What fiu-run sets; it would stand between the test and the process.
+        LD_PRELOAD: '/usr/lib/fiu/fiu_run_preload.so /usr/lib/fiu/fiu_posix_preload.so',
+        FIU_CTRL_FIFO: control,
+      },
+    })
+    for (const call of ['pwrite', 'pread']) {
+      const shortens = `enable_random name=posix/io/rw/${call}/reduce,probability=0.3`
+      await run('fiu-ctrl', ['-f', control, '-c', shortens, String(berth.pid)])
+    }
+    const blobs = Array.from({ length: 4 }, (_, index) => newFile(16 * MIB + index))
+    let pushed: Pushed[] = []
+    let pulled: { status: number; digest: string }[] = []
+
+    const calls = await systemCallsDuring(berth, ['pwrite64', 'pread64'], async () => {
+      pushed = await Promise.all(blobs.map((bytes) => push(berth, bytes)))
+      pulled = await Promise.all(pushed.map(({ digest }) => read(berth, digest)))
+    })
+
+    const writes = calls.filter(
+      ({ name, args }) => name === 'pwrite64' && args.includes('/uploads/'),
+    )
+    expect(writes.length).toBeGreaterThan((4 * 16 * MIB) / (256 * 1024) + 10)
+    expect(pushed.map(({ status }) => status)).toEqual([201, 201, 201, 201])
+    expect(pulled).toEqual(pushed.map(({ digest }) => ({ status: 200, digest })))
   })
 })
 
