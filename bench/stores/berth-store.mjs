@@ -1,14 +1,13 @@
 /**
  * Fills a data directory with far more than any client could push in a minute. Everything goes
  * through the very functions that the writer thread runs for a push, so that the schema's
- * invariants hold and every row is there that a push leaves behind; only the network, the sync
- * after each group and the files are left out.
+ * invariants hold and every row is there that a push leaves behind; only the network, the syncs
+ * and the files are left out.
  */
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openForWriting } from '../../dist/metadata/sqlite/connection.js'
-import { GroupCommit } from '../../dist/metadata/sqlite/group-commit.js'
 import { migrate } from '../../dist/metadata/sqlite/migrate.js'
 import { prepareWrites } from '../../dist/metadata/sqlite/writes.js'
 import { parseManifest } from '../../dist/oci/manifest.js'
@@ -17,7 +16,7 @@ import { carrierName, image, MANIFEST, repositoryName, SHARED, TAGGED, tagName }
 export const migrations = fileURLToPath(new URL('../../migrations/sqlite/', import.meta.url))
 
 /** Few enough that an interrupt need not wait for long. */
-const operationsInGroup = 5000
+const operationsInTransaction = 5000
 
 /** How many tags one push gives to a manifest that carries many. */
 const tagsOfPush = 100
@@ -43,7 +42,7 @@ export async function buildBerthStore(directory, sizes) {
   connection.exec('pragma journal_mode = MEMORY')
   connection.exec('pragma synchronous = OFF')
   connection.exec('pragma cache_size = -1048576')
-  await runInGroups(new GroupCommit(connection), pushes(prepareWrites(connection), sizes))
+  await runInTransactions(connection, pushes(prepareWrites(connection), sizes))
   connection.exec('pragma journal_mode = WAL')
   connection.close()
 }
@@ -104,19 +103,16 @@ function pushManifest(writes, repository, { bytes, digest }, tags) {
   })
 }
 
-async function runInGroups(group, operations) {
-  let gathered = []
-  const runGathered = () => {
-    const failed = group.run(gathered).find((outcome) => 'error' in outcome)
-    if (failed) throw failed.error
-    gathered = []
-  }
+async function runInTransactions(connection, operations) {
+  let count = 0
+  connection.exec('begin')
   for (const operation of operations) {
-    gathered.push(operation)
-    if (gathered.length < operationsInGroup) continue
-    runGathered()
+    operation()
+    if (++count % operationsInTransaction !== 0) continue
+    connection.exec('commit')
     // Lets an interrupt through.
     await setImmediate()
+    connection.exec('begin')
   }
-  runGathered()
+  connection.exec('commit')
 }
