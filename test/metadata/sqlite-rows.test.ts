@@ -145,6 +145,21 @@ describe('what SQLite keeps', () => {
     expect(() => reading.exec('create table x (y)')).toThrow(/readonly/)
   })
 
+  it('does not wait in the log for ever while nothing comes that must be synced', async () => {
+    const { store, file } = await openStore()
+    const upload = await openUpload(store)
+    const sizeBytes = 64 * 1024
+    const advances = 1_000
+
+    for (let at = 0; at < advances; at++) {
+      // Each time others: of bytes that are there already nothing is written.
+      const bytes = Buffer.alloc(sizeBytes, at)
+      await store.advanceUpload({ id: upload, fromByte: at, toByte: at + 1, bytes, at: AT })
+    }
+
+    expect(statSync(`${file}-wal`).size).toBeLessThan((advances / 2) * sizeBytes)
+  })
+
   it('is not opened from a file that is no database', async () => {
     const file = path.join(await temporaryDirectory(), 'berth.db')
     await writeFile(file, 'this is not a database'.repeat(1_000))

@@ -10,17 +10,10 @@ const busyTimeoutMs = 10_000
 /** What the event loop's reads keep of the database in memory, four times SQLite's usual. */
 const readCacheKiB = 64 * 1024
 
-/**
- * Pages of the log before it is copied into the database, four times SQLite's usual: 16 MiB. What many
- * pushes change again and again is copied once; small images cost a tenth less.
- */
-const checkpointPages = 4000
-
 /** Opens the database for its one writer, and makes it when it is not there. */
 export function openForWriting(file: string): Connection {
   const connection = new Database(file, { timeout: busyTimeoutMs })
   connection.exec('pragma journal_mode = WAL')
-  connection.exec(`pragma wal_autocheckpoint = ${checkpointPages}`)
   return setUp(connection)
 }
 

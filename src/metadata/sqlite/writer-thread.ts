@@ -18,13 +18,21 @@ import {
 } from './writer-protocol.js'
 import { prepareWrites, QUICK_WRITES, type Writes } from './writes.js'
 
+/**
+ * So many writes are left unsynced, and in the log alone, at most: the log must not grow without end
+ * when none comes that needs a sync. Each has no more than the bytes of a small blob.
+ */
+const unsyncedMax = 256
+
 function startWriter(port: MessagePort, options: WriterOptions): void {
   const { connection, copy } = openAndMigrate(options)
   const writes = prepareWrites(connection)
   const group = new GroupCommit(connection)
 
+  let unsynced = 0
   const commitAll = (requests: readonly WriteRequest[], durability: Durability) => {
     if (requests.length === 0) return
+    unsynced = durability === 'synced' ? 0 : unsynced + requests.length
     send(port, { answers: commit(group, writes, requests, durability) })
   }
 
@@ -32,7 +40,7 @@ function startWriter(port: MessagePort, options: WriterOptions): void {
   port.on('message', (first: WriterRequest) => {
     for (let next: WriterRequest | undefined = first; next !== undefined; next = receive(port)) {
       const { quick, durable, isLast } = gather(port, next)
-      commitAll(quick, 'unsynced')
+      commitAll(quick, unsynced < unsyncedMax ? 'unsynced' : 'synced')
       shared.add(durable, quick)
       if (isLast) {
         shared.release()

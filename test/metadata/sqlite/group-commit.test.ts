@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openForWriting } from '../../../src/metadata/sqlite/connection.js'
@@ -8,10 +9,12 @@ const NORMAL = 1
 const FULL = 2
 
 async function openGroups() {
-  const connection = openForWriting(path.join(await temporaryDirectory(), 'berth.db'))
+  const file = path.join(await temporaryDirectory(), 'berth.db')
+  const connection = openForWriting(file)
   onTestFinished(() => void connection.close())
   connection.exec('create table things (name text not null)')
   return {
+    file,
     connection,
     group: new GroupCommit(connection),
     setting: () => connection.pragma('synchronous', { simple: true }),
@@ -34,6 +37,24 @@ describe('a group of operations', () => {
       expect(group.run([setting], 'synced')).toEqual([{ result: FULL }])
     }
     expect(group.run([setting], 'unsynced')).toEqual([{ result: NORMAL }])
+  })
+
+  it('is copied from the log into the database only when it has been synced', async () => {
+    const { connection, group, file } = await openGroups()
+    const databaseBytes = async () => (await stat(file)).size
+    const insertMany = () =>
+      connection.exec(
+        `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 6000)
+         insert into things select hex(zeroblob(2000)) || n from numbers`,
+      )
+    const before = await databaseBytes()
+
+    group.run([insertMany], 'unsynced')
+    const unsynced = await databaseBytes()
+    group.run([() => connection.exec(`insert into things values ('x')`)], 'synced')
+
+    expect(unsynced).toBe(before)
+    expect(await databaseBytes()).toBeGreaterThan(before + 6000 * 4000)
   })
 
   it('that cannot be told how to commit fails whole, and the next does not', async () => {
