@@ -57,7 +57,7 @@ export interface BlobStore {
    * needs no escaping in a URI.
    *
    * @returns undefined when no such server can read what this store keeps
-   * @throws {@link BlobDamagedError} as {@link read}
+   * @throws {@link BlobDamagedError} as {@link open}
    */
   locate(digest: Digest, sizeBytes: number): Promise<string | undefined>
 

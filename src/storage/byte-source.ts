@@ -54,14 +54,19 @@ export function headOf(source: ByteSource, bytesMax: number): Promise<Head> {
   })
 }
 
-/** The beginning of a source, in memory. */
-export interface Head {
-  readonly bytes: Buffer
-  /** What has cut the source short; what came before is in `bytes`. */
-  readonly failure?: Error
-  /** The source from its first byte on, where it has more than was asked for: to be opened, or stopped. */
-  readonly whole?: ByteSource & Pick<ByteFlow, 'stop'>
-}
+/** What a source has begun with. */
+export type Head =
+  | {
+      /** All there is, in memory. */
+      readonly bytes: Buffer
+      /** What has cut the source short; what came before is in `bytes`. */
+      readonly failure?: Error
+      readonly whole?: undefined
+    }
+  | {
+      /** The source from its first byte on, as it has more than was asked for: to be opened, or stopped. */
+      readonly whole: ByteSource & Pick<ByteFlow, 'stop'>
+    }
 
 /**
  * A whole source in memory.
@@ -70,11 +75,13 @@ export interface Head {
  * @throws what has cut the source short
  */
 export async function collect(source: ByteSource, bytesMax: number): Promise<Buffer | undefined> {
-  const { bytes, failure, whole } = await headOf(source, bytesMax)
-  if (failure) throw failure
-  if (whole === undefined) return bytes
-  whole.stop()
-  return undefined
+  const head = await headOf(source, bytesMax)
+  if (head.whole) {
+    head.whole.stop()
+    return undefined
+  }
+  if (head.failure) throw head.failure
+  return head.bytes
 }
 
 /** Takes in the head of a source; then, for whoever opens it, gives that and all that follows. */
@@ -107,14 +114,17 @@ class HeadSink implements ByteSink, ByteSource, ByteFlow {
     if (this.#sizeBytes <= this.#bytesMax) return
     this.#isWaiting = true
     this.#flow.pause()
-    this.#resolve({ bytes: this.#gathered(), whole: this })
+    this.#resolve({ whole: this })
   }
 
   end(failure?: Error): void {
     this.#end = { failure }
     if (this.#isWaiting) return
     if (this.#next) this.#next.end(failure)
-    else this.#resolve({ bytes: this.#gathered(), ...(failure && { failure }) })
+    else {
+      const bytes = Buffer.concat(this.#pieces, this.#sizeBytes)
+      this.#resolve({ bytes, ...(failure && { failure }) })
+    }
   }
 
   open(next: ByteSink): ByteFlow {
@@ -149,9 +159,5 @@ class HeadSink implements ByteSink, ByteSource, ByteFlow {
     this.#isWaiting = false
     if (this.#end) this.#next?.end(this.#end.failure)
     else this.#flow.resume()
-  }
-
-  #gathered(): Buffer {
-    return Buffer.concat(this.#pieces, this.#sizeBytes)
   }
 }
