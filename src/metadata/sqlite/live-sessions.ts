@@ -21,16 +21,23 @@ export class LiveSessions {
 
   /** Whether any may be waited for. */
   areThere(): boolean {
-    for (const [id, heardAt] of this.#heardAt) {
-      if (performance.now() - heardAt < liveMs) return true
-      this.#heardAt.delete(id)
-    }
-    return false
+    this.#forgetOld()
+    return this.#heardAt.size > 0
   }
 
   #heard(id: string): void {
+    // Here too, so that they do not pile up while nobody asks.
+    this.#forgetOld()
     // To the end of the map, where the latest are.
     this.#heardAt.delete(id)
     this.#heardAt.set(id, performance.now())
+  }
+
+  #forgetOld(): void {
+    const since = performance.now() - liveMs
+    for (const [id, heardAt] of this.#heardAt) {
+      if (heardAt > since) return
+      this.#heardAt.delete(id)
+    }
   }
 }
