@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { sizeText } from './large-stores.mjs'
+import { pushedBlob } from './pushed-blob.mjs'
 
 const mebibyte = 2 ** 20
 
@@ -43,15 +44,7 @@ export const memory = {
       run,
       `${readers} slow readers of ${sizeText(readBytes / mebibyte)} MiB`,
       async (running) => {
-        const repository = `bench/readers-${process.pid}`
-        const { digest } = await run.load(running, 'pushes', {
-          repository,
-          way: 'docker',
-          sizeBytes: readBytes,
-          connections: 1,
-          limits: { count: 1 },
-        })
-        const path = `/v2/${repository}/blobs/${digest}`
+        const path = await pushedBlob(run, running, `bench/readers-${process.pid}`, readBytes)
         const seconds = Math.min(readersSeconds, run.options.seconds * 8)
         return { load: 'slow-readers', job: { path, readers, seconds } }
       },

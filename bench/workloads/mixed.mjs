@@ -1,4 +1,5 @@
 import { loadColumns, loadRatios } from '../figures.mjs'
+import { pushedBlob } from './pushed-blob.mjs'
 
 const connections = 8
 
@@ -59,14 +60,7 @@ async function pushedBlobs(run, running) {
   const repository = `bench/there-${process.pid}/blobs`
   const paths = []
   for (let index = 0; index < Math.min(there.blobs, run.options.images); index++) {
-    const { digest } = await run.load(running, 'pushes', {
-      repository,
-      way: 'docker',
-      sizeBytes: blobBytes,
-      connections: 1,
-      limits: { count: 1 },
-    })
-    paths.push(`/v2/${repository}/blobs/${digest}`)
+    paths.push(await pushedBlob(run, running, repository, blobBytes))
   }
   return paths
 }

@@ -5,6 +5,7 @@ import { loadColumns, loadRatios } from '../figures.mjs'
 import { berthWithoutSendfile } from '../targets/berth.mjs'
 import { nginx } from '../targets/nginx.mjs'
 import { blobSizes, bytesPerRound, connectionsText } from './blob-sizes.mjs'
+import { pushedBlob } from './pushed-blob.mjs'
 
 const connectionCounts = [1, 8, 64]
 
@@ -68,14 +69,7 @@ async function seeded(run, running, sizes) {
   const repository = `bench/pulls-${process.pid}`
   const paths = new Map()
   for (const size of sizes) {
-    const { digest } = await run.load(running, 'pushes', {
-      repository,
-      way: 'docker',
-      sizeBytes: size.bytes,
-      connections: 1,
-      limits: { count: 1 },
-    })
-    paths.set(size, `/v2/${repository}/blobs/${digest}`)
+    paths.set(size, await pushedBlob(run, running, repository, size.bytes))
   }
   return paths
 }
