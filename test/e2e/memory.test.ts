@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBerth, type Berth } from './support/berth.js'
 import { MIB } from './support/images.js'
+import { pushLarge } from './support/large-blob.js'
 
 const blobBytes = 768 * MIB
 const residentBytesMax = 256 * MIB
@@ -102,21 +103,6 @@ describe('many uploads at once', () => {
   })
 })
 
-/** Stores a blob; it is made of the piece alone. */
-async function store({ url }: Berth, piece: Uint8Array, pieces: number): Promise<string> {
-  const hash = createHash('sha256')
-  for (let index = 0; index < pieces; index++) hash.update(piece)
-  const digest = `sha256:${hash.digest('hex')}`
-  const opened = await fetch(`${url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
-  const done = await fetch(`${url}${opened.headers.get('location')}?digest=${digest}`, {
-    method: 'PUT',
-    body: Readable.toWeb(Readable.from(Array.from({ length: pieces }, () => piece))),
-    duplex: 'half',
-  })
-  if (done.status !== 201) throw new Error(`the push is answered with ${done.status}`)
-  return digest
-}
-
 /** Asks for a blob, and takes no more than the first bytes of it until it is resumed. */
 async function readSlowly({ port }: Berth, digest: string): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port })
@@ -151,7 +137,7 @@ describe.each([
 ])('many readers that take nothing, %s,', (_, settings) => {
   it('hold little memory, and are sent all when they go on', async () => {
     const berth = await startBerth({ settings })
-    const digest = await store(berth, new Uint8Array(randomBytes(MIB)), 64)
+    const digest = await pushLarge(berth, new Uint8Array(randomBytes(MIB)), 64)
 
     const sockets = await Promise.all(
       Array.from({ length: readersAtOnce }, () => readSlowly(berth, digest)),

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { descriptor, CONFIG_TYPE, LAYER_TYPE, OCI_MANIFEST, sha256 } from '../support/images.js'
 import { startBerth, type Berth } from './support/berth.js'
 import { MIB, newFile } from './support/images.js'
+import { pushLarge } from './support/large-blob.js'
 import { bytesMovedBy, systemCallsDuring } from './support/system-calls.js'
 
 const blobBytes = 64 * MIB
@@ -20,28 +21,7 @@ const allocatedBytesMax = 40 * 1024
 
 const piece = new Uint8Array(randomBytes(MIB))
 
-function* content(): Generator<Uint8Array> {
-  for (let sent = 0; sent < blobBytes; sent += piece.byteLength) yield piece
-}
-
-function digestOfContent(): string {
-  const hash = createHash('sha256')
-  for (const part of content()) hash.update(part)
-  return `sha256:${hash.digest('hex')}`
-}
-
-async function push({ url }: Berth): Promise<string> {
-  const digest = digestOfContent()
-  const opened = await fetch(`${url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
-  const pushed = await fetch(`${url}${opened.headers.get('location')}?digest=${digest}`, {
-    method: 'PUT',
-    body: Readable.toWeb(Readable.from(content())),
-    headers: { 'Content-Length': String(blobBytes) },
-    duplex: 'half',
-  })
-  if (pushed.status !== 201) throw new Error(`the push is answered with ${pushed.status}`)
-  return digest
-}
+const push = (berth: Berth) => pushLarge(berth, piece, blobBytes / piece.byteLength)
 
 async function pull({ url }: Berth, digest: string): Promise<string> {
   const answer = await fetch(`${url}/v2/team/app/blobs/${digest}`)
