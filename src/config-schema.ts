@@ -1,3 +1,5 @@
+import { PATTERN_EXPRESSION } from './oci/patterns.js'
+
 /**
  * Every setting, with its default and its bounds: the one place that says so. From here come the
  * published JSON Schema, the check of a configuration file, the environment variables, and
@@ -195,7 +197,85 @@ export const configSchema = {
           minimum: 0,
           maximum: 3650,
           default: 7,
-          description: 'How long what was deleted or overwritten is kept.',
+          description: 'How long what was deleted or overwritten can be brought back.',
+        },
+      },
+    },
+    history: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        days: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 36500,
+          default: 365,
+          description:
+            'How long it is remembered who moved, deleted and restored what; at least for undo.days.',
+        },
+      },
+    },
+    gc: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        enabled: {
+          type: 'boolean',
+          default: true,
+          description:
+            'Whether what nothing needs any more is removed while Berth runs. Without it, only by berth gc.',
+        },
+        everySeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 86400,
+          default: 60,
+          description: 'How often is looked whether anything is due.',
+        },
+        sliceMs: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 50,
+          default: 5,
+          description:
+            'How long one step may take, in milliseconds; requests have their turn between two steps.',
+        },
+        brakePercent: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 100,
+          default: 25,
+          description:
+            'A run that would remove more than this share of all bytes, or of the tags of a repository, does nothing but say so, until somebody confirms it. 100: never.',
+        },
+        untagged: {
+          type: 'array',
+          maxItems: 1000,
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['repositories'],
+            properties: {
+              repositories: {
+                type: 'string',
+                pattern: PATTERN_EXPRESSION,
+                examples: ['team/**'],
+                description:
+                  'The repositories this is about; * within a path component, ** anything.',
+              },
+              collectAfterDays: {
+                type: 'integer',
+                minimum: 0,
+                maximum: 36500,
+                description: 'Without it they are kept.',
+              },
+            },
+          },
+          default: [{ repositories: '**', collectAfterDays: 30 }],
+          description:
+            'What becomes of manifests that no tag, index or subject holds: the first entry that fits decides. They are kept, or collected when nobody has pushed, tagged or pulled them for so many days, and never while undo.days could bring back the tag they had.',
         },
       },
     },
@@ -248,6 +328,18 @@ export interface Config {
   }
   readonly leases: { readonly seconds: number }
   readonly undo: { readonly days: number }
+  readonly history: { readonly days: number }
+  readonly gc: {
+    readonly enabled: boolean
+    readonly everySeconds: number
+    readonly sliceMs: number
+    readonly brakePercent: number
+    readonly untagged: readonly {
+      readonly repositories: string
+      /** Absent: kept. */
+      readonly collectAfterDays?: number
+    }[]
+  }
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'
     readonly format: 'auto' | 'json' | 'pretty'

@@ -34,6 +34,7 @@ interface SchemaNode {
   readonly type?: string
   readonly enum?: readonly unknown[]
   readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly items?: SchemaNode
 }
 
 const ENVIRONMENT_PREFIX = 'BERTH_'
@@ -132,10 +133,22 @@ function valueOf(text: string, node: SchemaNode): unknown {
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : text
     case 'array':
-      return text === '' ? [] : text.split(',').map((item) => item.trim())
+      return listOf(text, node)
     default:
       return text
   }
+}
+
+/** Names stand with commas between them; entries that have members are written as JSON. */
+function listOf(text: string, { items }: SchemaNode): unknown {
+  if (items?.type === 'object') {
+    try {
+      return parseJson(Buffer.from(text))
+    } catch {
+      return text
+    }
+  }
+  return text === '' ? [] : text.split(',').map((item) => item.trim())
 }
 
 function numberOr(text: string): number | string {

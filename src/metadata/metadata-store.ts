@@ -167,6 +167,17 @@ export interface MetadataStore {
   /** Forgets them: their bytes are gone. */
   forgetUploadRemains(uploadIds: readonly string[]): Promise<void>
 
+  /** Writes down that a run of maintenance has begun, and gives its id. */
+  beginRun(run: BeginRun): Promise<number>
+
+  /** Writes down how far a run has come, or how it has ended. */
+  recordRun(progress: RunProgress): Promise<void>
+
+  /** Runs of a kind, the latest first. Those of a process that has ended are `stopped`. */
+  listRuns(query: RunsQuery): Promise<Run[]>
+
+  findRun(id: number): Promise<Run | undefined>
+
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>
 
@@ -225,6 +236,10 @@ export interface DigestRemoval extends Removal {
   readonly digest: Digest
 }
 
+/** What has happened to a tag, a manifest or a repository. */
+export type HistoryAction =
+  'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
+
 export interface PageRequest {
   /** Entries after this one, which need not exist. */
   readonly after?: string
@@ -277,6 +292,49 @@ export interface LeaseRequest {
   readonly repository: RepositoryName
   readonly digest: Digest
   readonly until: number
+}
+
+export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'
+
+/** braked: it has stopped before it did anything, because it would have done too much. */
+export type RunStatus = 'running' | 'done' | 'braked' | 'failed' | 'stopped'
+
+export interface BeginRun {
+  readonly kind: RunKind
+  readonly at: number
+  readonly identity: string
+  /** What it was asked for, and what it has found so far, in the kind's own form: plain JSON. */
+  readonly options: unknown
+  readonly report: unknown
+}
+
+export interface RunProgress {
+  readonly id: number
+  readonly status: RunStatus
+  readonly report: unknown
+  /** Where to go on, for a kind that can. */
+  readonly position?: string
+  readonly finishedAt?: number
+}
+
+/** One run of what cleans up, checks or copies. */
+export interface Run {
+  readonly id: number
+  readonly kind: RunKind
+  readonly status: RunStatus
+  readonly startedAt: number
+  readonly finishedAt?: number
+  readonly identity: string
+  readonly options: unknown
+  readonly report: unknown
+  readonly position: string
+}
+
+export interface RunsQuery {
+  readonly kind: RunKind
+  /** Only those with a smaller id. */
+  readonly before?: number
+  readonly limit: number
 }
 
 export interface Upload {

@@ -50,7 +50,7 @@ function removalsIn(dataDirectory: string): { left: number; removed: number } {
     return connection
       .prepare<[], { left: number; removed: number }>(
         `select (select count(*) from tags) as left,
-           (select count(distinct tag) from tag_history where to_digest is null) as removed`,
+           (select count(distinct tag) from history where to_digest is null and tag <> '') as removed`,
       )
       .get() as { left: number; removed: number }
   } finally {

@@ -85,7 +85,7 @@ function countsIn(dataDirectory: string): Record<string, number> {
         `select (select count(*) from tags) as tags, count(*) as history,
            count(distinct case when from_digest is null then tag end) as made,
            count(distinct case when to_digest is null then tag end) as removed
-         from tag_history`,
+         from history where tag <> ''`,
       )
       .get() as Record<string, number>
   } finally {

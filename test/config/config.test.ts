@@ -56,6 +56,14 @@ describe('a configuration without any settings', () => {
       deletes: { enabled: true, referencedBlobs: 'refuse' },
       leases: { seconds: 86_400 },
       undo: { days: 7 },
+      history: { days: 365 },
+      gc: {
+        enabled: true,
+        everySeconds: 60,
+        sliceMs: 5,
+        brakePercent: 25,
+        untagged: [{ repositories: '**', collectAfterDays: 30 }],
+      },
       log: { level: 'info', format: 'auto' },
     })
   })
@@ -129,7 +137,7 @@ describe('settings from the environment', () => {
       // It has a meaning only together with this one.
       ...(key === 'manifests.indexPlatforms' && { BERTH_MANIFESTS_INDEX_CHILDREN: 'listed' }),
       ...(other === 'listed' && { BERTH_MANIFESTS_INDEX_PLATFORMS: 'linux/amd64' }),
-      [environmentName(key.split('.'))]: String(other),
+      [environmentName(key.split('.'))]: textOf(other),
     })
 
     expect(Object.fromEntries(settingsIn(config))[key]).toEqual(other)
@@ -358,6 +366,12 @@ describe('settings that cannot be used', () => {
 })
 
 /** Another value that the setting can have. */
+/** A value as it is written in an environment variable. */
+function textOf(value: unknown): string {
+  const isEntries = Array.isArray(value) && value.some((entry) => typeof entry === 'object')
+  return isEntries ? JSON.stringify(value) : String(value)
+}
+
 function otherThan(key: string, value: unknown): unknown {
   const others: Record<string, unknown> = {
     dataDirectory: '/elsewhere',
@@ -369,6 +383,8 @@ function otherThan(key: string, value: unknown): unknown {
     'manifests.indexPlatforms': ['linux/s390x'],
     'deletes.enabled': false,
     'deletes.referencedBlobs': 'allow',
+    'gc.enabled': false,
+    'gc.untagged': [{ repositories: 'team/**' }],
     'log.level': 'debug',
     'log.format': 'json',
   }

@@ -44,7 +44,7 @@ async function openStore(file?: string) {
 }
 
 const HISTORY = `select tag, from_digest as "from", to_digest as "to", changed_at as at,
-  changed_by as "by" from tag_history order by id`
+  changed_by as "by" from history where tag <> '' order by id`
 
 const REVIEWS = 'select digest, due_at, reason from reviews order by due_at, digest'
 
@@ -259,7 +259,7 @@ describe('rows of the tags of a deleted manifest', () => {
   const MANY_TAGS = Array.from({ length: 300 }, (_, index) => `v${100 + index}`)
 
   /** What the history says of a tag, oldest first. */
-  const OF_TAG = HISTORY.replace('order by', 'where tag = ? order by')
+  const OF_TAG = HISTORY.replace('order by', 'and tag = ? order by')
 
   const untidied = 'select (select count(*) from tags) + (select count(*) from untaggings) as count'
 

@@ -9,6 +9,7 @@ import type {
   StoredBlob,
 } from '../metadata-store.js'
 import type { Connection } from './connection.js'
+import type { Counting } from './counting.js'
 import type { Keeping } from './keeping.js'
 import type { Repositories } from './repositories.js'
 import type { UploadWrites } from './upload-writes.js'
@@ -17,6 +18,7 @@ import type { UploadWrites } from './upload-writes.js'
 export class BlobWrites {
   readonly #repositories: Repositories
   readonly #keeping: Keeping
+  readonly #counting: Counting
   readonly #uploads: UploadWrites
   readonly #storeBlob: Statement<[string, number, number, number]>
   readonly #storeBytes: Statement<[string, Uint8Array]>
@@ -31,10 +33,12 @@ export class BlobWrites {
     connection: Connection,
     repositories: Repositories,
     keeping: Keeping,
+    counting: Counting,
     uploads: UploadWrites,
   ) {
     this.#repositories = repositories
     this.#keeping = keeping
+    this.#counting = counting
     this.#uploads = uploads
     this.#storeBlob = connection.prepare(
       `insert into blobs (digest, size_bytes, inline, stored_at) values (?, ?, ?, ?)
@@ -76,15 +80,13 @@ export class BlobWrites {
     this.#storeBlob.run(digest, sizeBytes, bytes ? 1 : 0, at)
     if (bytes) this.#storeBytes.run(digest, bytes)
     else this.#removeBytes.run(digest)
-    this.#link.run(repositoryId, digest, at)
-    this.#keeping.lease(repositoryId, digest, leaseUntil)
+    this.#give(repositoryId, digest, at, leaseUntil)
   }
 
   mountBlob({ repository, digest, from, at, leaseUntil }: MountBlob): boolean {
     if (!this.#isThere(from, digest)) return false
     const repositoryId = this.#repositories.ensure(repository, at)
-    this.#link.run(repositoryId, digest, at)
-    this.#keeping.lease(repositoryId, digest, leaseUntil)
+    this.#give(repositoryId, digest, at, leaseUntil)
     return true
   }
 
@@ -100,6 +102,7 @@ export class BlobWrites {
         { details: [{ digest, manifest }] },
       )
     }
+    this.#counting.blobGoes(repositoryId, digest)
     this.#unlink.run(repositoryId, digest)
     this.#keeping.review(repositoryId, digest, removal.reviewAt, 'blob unlinked')
   }
@@ -115,6 +118,12 @@ export class BlobWrites {
       this.#repositories.findManifest(repositoryId, digest) !== undefined
     if (!isThere) throw blobUnknown(digest)
     this.#keeping.lease(repositoryId, digest, until)
+  }
+
+  #give(repositoryId: number, digest: Digest, at: number, leaseUntil: number): void {
+    const isNew = this.#link.run(repositoryId, digest, at).changes > 0
+    if (isNew) this.#counting.blobCame(repositoryId, digest)
+    this.#keeping.lease(repositoryId, digest, leaseUntil)
   }
 
   #isThere(from: MountBlob['from'], digest: Digest): boolean {

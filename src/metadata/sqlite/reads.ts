@@ -14,7 +14,7 @@ import type {
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
 import { ManifestContents } from './manifest-contents.js'
-import { manifestColumns, manifestLease, type ManifestRow } from './manifest-rows.js'
+import { leasedUntil, manifestColumns, manifestLease, type ManifestRow } from './manifest-rows.js'
 import { pageOf } from './pages.js'
 import { Repositories } from './repositories.js'
 import { RepositorySearch } from './repository-search.js'
@@ -86,7 +86,7 @@ export class Reads {
     )
     this.#repositoriesAfter = connection
       .prepare<[string, number], string>(
-        'select name from repositories where name > ? order by name limit ?',
+        'select name from repositories where listed = 1 and name > ? order by name limit ?',
       )
       .pluck()
     this.#referrers = connection.prepare(referrersSql('manifests_subject_idx', ''))
@@ -97,7 +97,7 @@ export class Reads {
       ),
     )
     this.#blob = connection.prepare(
-      `select b.size_bytes, b.inline, b.stored_at, coalesce(l.expires_at, 0) as leased_until
+      `select b.size_bytes, b.inline, b.stored_at, ${leasedUntil}
        from repositories r
        join repository_blobs rb on rb.repository_id = r.id and rb.digest = ?
        join blobs b on b.digest = rb.digest and b.damaged_at is null

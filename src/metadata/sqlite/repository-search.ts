@@ -23,11 +23,13 @@ export class RepositorySearch {
 
   constructor(connection: Connection) {
     this.#exact = connection
-      .prepare<[string], RepositoryName>('select name from repositories where name = ?')
+      .prepare<[string], RepositoryName>(
+        'select name from repositories where listed = 1 and name = ?',
+      )
       .pluck()
     this.#beginning = connection
       .prepare<[string, string, number], RepositoryName>(
-        'select name from repositories where name >= ? and name < ? order by name limit ?',
+        'select name from repositories where listed = 1 and name >= ? and name < ? order by name limit ?',
       )
       .pluck()
     this.#containing = connection
@@ -39,7 +41,7 @@ export class RepositorySearch {
     // thousand have enough of them, or that nobody will look through what was found.
     this.#containingShort = connection
       .prepare<[string, number], RepositoryName>(
-        `select name from (select name from repositories order by name limit ${readMax})
+        `select name from (select name from repositories where listed = 1 order by name limit ${readMax})
          where instr(name, ?) > 0 limit ?`,
       )
       .pluck()

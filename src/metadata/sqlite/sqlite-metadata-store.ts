@@ -3,6 +3,7 @@ import type { Digest } from '../../oci/digest.js'
 import type { Reference, RepositoryName } from '../../oci/reference.js'
 import type {
   AdvanceUpload,
+  BeginRun,
   DigestRemoval,
   LeaseRequest,
   MetadataStore,
@@ -14,6 +15,9 @@ import type {
   PutManifest,
   Referrer,
   ReferrersQuery,
+  Run,
+  RunProgress,
+  RunsQuery,
   StoredBlob,
   StoredManifest,
   StoreUpload,
@@ -22,6 +26,7 @@ import type {
 } from '../metadata-store.js'
 import { openForReading, translated, type Connection } from './connection.js'
 import { Reads } from './reads.js'
+import { RunReads } from './run-reads.js'
 import { Writer } from './writer.js'
 
 const shippedMigrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url))
@@ -41,6 +46,7 @@ export interface SqliteOptions {
 export class SqliteMetadataStore implements MetadataStore {
   readonly #connection: Connection
   readonly #reads: Reads
+  readonly #runs: RunReads
   readonly #writer: Writer
   /** The copy of the database that was made before this start changed its schema, if it did. */
   readonly migrationCopy: string | undefined
@@ -48,6 +54,7 @@ export class SqliteMetadataStore implements MetadataStore {
   private constructor(connection: Connection, writer: Writer, migrationCopy: string | undefined) {
     this.#connection = connection
     this.#reads = new Reads(connection)
+    this.#runs = new RunReads(connection)
     this.#writer = writer
     this.migrationCopy = migrationCopy
   }
@@ -63,6 +70,7 @@ export class SqliteMetadataStore implements MetadataStore {
     })
     try {
       await writer.write('forgetReceivedDigests')
+      await writer.write('stopRuns', Date.now())
       return new SqliteMetadataStore(openForReading(file), writer, copy)
     } catch (error) {
       await writer.close()
@@ -168,6 +176,22 @@ export class SqliteMetadataStore implements MetadataStore {
 
   forgetUploadRemains(uploadIds: readonly string[]): Promise<void> {
     return this.#writer.write('forgetUploadRemains', uploadIds)
+  }
+
+  beginRun(run: BeginRun): Promise<number> {
+    return this.#writer.write('beginRun', run)
+  }
+
+  recordRun(progress: RunProgress): Promise<void> {
+    return this.#writer.write('recordRun', progress)
+  }
+
+  listRuns(query: RunsQuery): Promise<Run[]> {
+    return this.#read(() => this.#runs.list(query))
+  }
+
+  findRun(id: number): Promise<Run | undefined> {
+    return this.#read(() => this.#runs.find(id))
   }
 
   async checkReady(at: number): Promise<void> {

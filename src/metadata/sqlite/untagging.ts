@@ -48,9 +48,9 @@ export class Untagging {
         and repository_id = @repository_id
       order by name limit @limit`
     this.#recordRemovals = connection.prepare(
-      `insert into tag_history (repository_id, tag, from_digest, to_digest, changed_at, changed_by)
-       select repository_id, name, (select digest from manifests where id = @manifest_id), null,
-         @deleted_at, @deleted_by ${someTags}`,
+      `insert into history (repository_id, tag, action, from_digest, to_digest, changed_at, changed_by)
+       select repository_id, name, 'deleted', (select digest from manifests where id = @manifest_id),
+         null, @deleted_at, @deleted_by ${someTags}`,
     )
     this.#removeTags = connection.prepare(
       `delete from tags where repository_id = @repository_id and name in (select name ${someTags})`,

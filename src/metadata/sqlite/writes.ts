@@ -1,9 +1,13 @@
 import type { MetadataStore } from '../metadata-store.js'
 import { BlobWrites } from './blob-writes.js'
 import type { Connection } from './connection.js'
+import { Counting } from './counting.js'
+import { HistoryWrites } from './history-writes.js'
 import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { Repositories } from './repositories.js'
+import { RunWrites } from './run-writes.js'
+import { TagWrites } from './tag-writes.js'
 import { Untagging } from './untagging.js'
 import { UploadWrites } from './upload-writes.js'
 
@@ -11,6 +15,7 @@ import { UploadWrites } from './upload-writes.js'
 type WriteName =
   | 'abortUpload'
   | 'advanceUpload'
+  | 'beginRun'
   | 'deleteBlob'
   | 'deleteManifest'
   | 'deleteTag'
@@ -21,6 +26,7 @@ type WriteName =
   | 'openUpload'
   | 'putBlob'
   | 'putManifest'
+  | 'recordRun'
   | 'removeDeletedTags'
   | 'storeUpload'
   | 'takeLease'
@@ -33,6 +39,7 @@ export type Writes = {
 } & {
   readonly touchReadiness: (at: number) => void
   readonly forgetReceivedDigests: () => void
+  readonly stopRuns: (at: number) => void
 }
 
 /**
@@ -44,10 +51,21 @@ export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set(['advanceUpload',
 export function prepareWrites(connection: Connection): Writes {
   const repositories = new Repositories(connection)
   const keeping = new Keeping(connection)
+  const history = new HistoryWrites(connection)
+  const counting = new Counting(connection)
+  const tags = new TagWrites(connection, history, keeping)
   const untagging = new Untagging(connection)
   const uploads = new UploadWrites(connection)
-  const manifests = new ManifestWrites(connection, repositories, keeping, untagging)
-  const blobs = new BlobWrites(connection, repositories, keeping, uploads)
+  const manifests = new ManifestWrites(connection, {
+    repositories,
+    tags,
+    history,
+    keeping,
+    counting,
+    untagging,
+  })
+  const blobs = new BlobWrites(connection, repositories, keeping, counting, uploads)
+  const runs = new RunWrites(connection)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,
@@ -55,6 +73,7 @@ export function prepareWrites(connection: Connection): Writes {
   return {
     abortUpload: (...args) => uploads.abortUpload(...args),
     advanceUpload: (...args) => uploads.advanceUpload(...args),
+    beginRun: (...args) => runs.beginRun(...args),
     deleteBlob: (...args) => blobs.deleteBlob(...args),
     deleteManifest: (...args) => manifests.deleteManifest(...args),
     deleteTag: (...args) => manifests.deleteTag(...args),
@@ -66,7 +85,9 @@ export function prepareWrites(connection: Connection): Writes {
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),
     putManifest: (...args) => manifests.putManifest(...args),
+    recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
+    stopRuns: (at) => runs.stopRuns(at),
     storeUpload: (...args) => uploads.storeUpload(...args),
     takeLease: (...args) => blobs.takeLease(...args),
     touchReadiness: (at) => void touchReadiness.run(at),

@@ -17,6 +17,8 @@ const MAY_BE_SCANNED = new Set([
   'uploads',
   // As many as are asked for.
   'upload_remains',
+  // A few hundred of each kind, once at the start.
+  'runs',
   // The first one, whichever it is.
   'untaggings',
   // The row that a subquery found, the list in a parameter, the full-text index.
