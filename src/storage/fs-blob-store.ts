@@ -21,21 +21,20 @@ import {
   type Digest,
   type RunningDigest,
 } from '../oci/digest.js'
-import {
-  BlobDamagedError,
-  type Appended,
-  type BlobStore,
-  type CheckOptions,
-  type FreeSpace,
-  type OpenBlob,
-  type StoredFiles,
-  type StoredFilesRequest,
-  type UploadedBlob,
+import type {
+  Appended,
+  BlobStore,
+  CheckOptions,
+  FreeSpace,
+  OpenBlob,
+  StoredFiles,
+  StoredFilesRequest,
+  UploadedBlob,
 } from './blob-store.js'
 import type { ByteSource } from './byte-source.js'
 import { digestOfFile } from './file-digest.js'
 import { FileReceiver } from './file-receiver.js'
-import { isAbsent, readFailure, writeFailure } from './fs-errors.js'
+import { isAbsent, otherContent, readFailure, writeFailure } from './fs-errors.js'
 import {
   ALGORITHM_FOLDERS,
   BLOBS,
@@ -154,7 +153,7 @@ export class FsBlobStore implements BlobStore {
     const file = await openWhole(this.#blobPath(digest), sizeBytes)
     try {
       const actual = await digestOfFile(file, algorithmOf(digest), sizeBytes, options)
-      requireContent(actual, digest)
+      if (actual !== digest) throw otherContent(actual)
     } catch (error) {
       options?.signal?.throwIfAborted()
       throw readFailure(error)
@@ -289,13 +288,6 @@ async function requireDigest(file: FileHandle, blob: UploadedBlob): Promise<void
     : await digestOfFile(file, algorithmOf(digest), sizeBytes)
   if (actual === undefined) throw bytesLost()
   requireSameDigest(actual, digest)
-}
-
-function requireContent(actual: Digest | undefined, expected: Digest): void {
-  if (actual === expected) return
-  throw actual === undefined
-    ? new BlobDamagedError('size', 'the blob ended before its size')
-    : new BlobDamagedError('content', `the bytes of the blob have the digest ${actual}`)
 }
 
 function bytesLost(cause?: unknown): RegistryError {

@@ -1,4 +1,5 @@
 import { errorCode, isDiskFull, isShortage, outOfReach, storageFull } from '../errors.js'
+import type { Digest } from '../oci/digest.js'
 import { BlobDamagedError } from './blob-store.js'
 
 /** Of the system; Node.js has longer ones for mistakes that are made here. */
@@ -19,6 +20,13 @@ export function readFailure(error: unknown): Error {
 /** Whether an error says that there is nothing at a path, be it a part of the way that is missing. */
 export function isAbsent(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')
+}
+
+/** What to throw for a blob whose bytes have another digest, or are fewer when there is none. */
+export function otherContent(actual: Digest | undefined): BlobDamagedError {
+  return actual === undefined
+    ? new BlobDamagedError('size', 'the blob ended before its size')
+    : new BlobDamagedError('content', `the bytes of the blob have the digest ${actual}`)
 }
 
 /** What to throw for an error that writing has thrown. */
