@@ -1,6 +1,7 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.js'
 import type { Manifest } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { MetadataVerification } from './metadata-verification.js'
 
 /**
  * What exists, and who points to whom. Every method is one unit of work: it happens whole and
@@ -14,7 +15,7 @@ import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
-export interface MetadataStore {
+export interface MetadataStore extends MetadataVerification {
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
   getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
 

@@ -27,6 +27,7 @@ import type {
 import { openForReading, translated, type Connection } from './connection.js'
 import { Reads } from './reads.js'
 import { RunReads } from './run-reads.js'
+import { Survey } from './survey.js'
 import { Writer } from './writer.js'
 
 const shippedMigrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url))
@@ -39,22 +40,29 @@ export interface SqliteOptions {
 }
 
 /**
- * The metadata of one process in one SQLite file. Reads run at once on the event loop; writes go
- * to the writer thread, and resolve when their transaction is on disk, or, where the port says so, in
- * the log.
+ * The metadata of one process in one SQLite file. Reads run at once on the event loop, and those that
+ * may take long in the survey thread; writes go to the writer thread, and resolve when their transaction
+ * is on disk, or, where the port says so, in the log.
  */
 export class SqliteMetadataStore implements MetadataStore {
   readonly #connection: Connection
   readonly #reads: Reads
   readonly #runs: RunReads
+  readonly #survey: Survey
   readonly #writer: Writer
   /** The copy of the database that was made before this start changed its schema, if it did. */
   readonly migrationCopy: string | undefined
 
-  private constructor(connection: Connection, writer: Writer, migrationCopy: string | undefined) {
+  private constructor(
+    connection: Connection,
+    survey: Survey,
+    writer: Writer,
+    migrationCopy: string | undefined,
+  ) {
     this.#connection = connection
     this.#reads = new Reads(connection)
     this.#runs = new RunReads(connection)
+    this.#survey = survey
     this.#writer = writer
     this.migrationCopy = migrationCopy
   }
@@ -71,7 +79,7 @@ export class SqliteMetadataStore implements MetadataStore {
     try {
       await writer.write('forgetReceivedDigests')
       await writer.write('stopRuns', Date.now())
-      return new SqliteMetadataStore(openForReading(file), writer, copy)
+      return new SqliteMetadataStore(openForReading(file), new Survey({ file }), writer, copy)
     } catch (error) {
       await writer.close()
       throw error
@@ -194,13 +202,22 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#runs.find(id))
   }
 
+  listParts(): Promise<string[]> {
+    return this.#survey.ask('listTables')
+  }
+
+  checkPart(part: string): Promise<string[]> {
+    return this.#survey.ask('checkTable', part)
+  }
+
   async checkReady(at: number): Promise<void> {
     await this.#read(() => this.#reads.checkReadable())
     await this.#writer.write('touchReadiness', at)
   }
 
   async close(): Promise<void> {
-    // The reader first: a checkpoint that is to empty the log needs the database for itself.
+    // The readers first: a checkpoint that is to empty the log needs the database for itself.
+    await this.#survey.close()
     this.#connection.close()
     await this.#writer.close()
   }

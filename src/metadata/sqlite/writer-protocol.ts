@@ -64,13 +64,14 @@ function cloneable(error: unknown): unknown {
   return copy
 }
 
-export function errorOf(record: ErrorRecord): Error {
+/** @param failed - what has failed, when it is a defect and no refusal */
+export function errorOf(record: ErrorRecord, failed = 'a write to the database failed'): Error {
   switch (record.kind) {
     case 'refusal':
       return new RegistryError(record.code, record.message, record)
     case 'durability':
       return new DurabilityLostError(record.message, { cause: record.cause })
     case 'defect':
-      return new Error('a write to the database failed', { cause: record.cause })
+      return new Error(failed, { cause: record.cause })
   }
 }
