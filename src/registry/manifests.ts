@@ -105,7 +105,9 @@ export class Manifests {
   /** As `get`, for a client that may skip a push on our word: what it is told stays. */
   async confirm(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     const manifest = await this.get(repository, reference)
-    await this.#leases.extend(repository, manifest)
+    // What a tag points to stays for longer than a lease, whatever becomes of the tag.
+    const isKept = reference.tag !== undefined && this.#options.undoMs >= this.#leases.lengthMs
+    if (!isKept) await this.#leases.extend(repository, manifest)
     return manifest
   }
 

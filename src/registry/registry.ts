@@ -3,9 +3,11 @@ import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
+import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
 import { Search } from './search.js'
+import { Undo } from './undo.js'
 import { Uploads } from './uploads.js'
 
 export interface Stores {
@@ -19,6 +21,8 @@ export interface Registry {
   readonly blobs: Blobs
   readonly uploads: Uploads
   readonly search: Search
+  readonly undo: Undo
+  readonly removals: FileRemovals
 }
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -36,14 +40,15 @@ export function createRegistry(
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
   })
+  const manifests = new Manifests(stores.metadata, leases, log, {
+    now,
+    undoMs,
+    indexChildren: config.manifests.indexChildren,
+    indexPlatforms: config.manifests.indexPlatforms,
+  })
   return {
     blobs,
-    manifests: new Manifests(stores.metadata, leases, log, {
-      now,
-      undoMs,
-      indexChildren: config.manifests.indexChildren,
-      indexPlatforms: config.manifests.indexPlatforms,
-    }),
+    manifests,
     uploads: new Uploads(stores, leases, {
       now,
       inlineBytesMax: config.storage.inlineBytesMax,
@@ -51,5 +56,7 @@ export function createRegistry(
       sessionsMax: config.uploads.sessionsMax,
     }),
     search: new Search(stores.metadata, blobs),
+    undo: new Undo(stores.metadata, manifests, { now, undoMs }),
+    removals: new FileRemovals(stores, log),
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { RegistryError } from '../errors.js'
 import type { MetadataStore, Upload } from '../metadata/metadata-store.js'
 import {
@@ -39,6 +40,10 @@ const expireBatch = 100
 
 /** Signs of life of one long request; never rarer than a quarter of the expiry. */
 const touchMsMax = 5 * 60 * 1000
+
+/** How often, and how many times, is looked whether a removal has ended: ten seconds. */
+const removalPollMs = 20
+const removalAttempts = 500
 
 /**
  * Upload sessions: open, append, commit, abort, expire.
@@ -298,11 +303,24 @@ export class Uploads {
     // Nothing came with this request: the digest may be known from the one that brought the bytes.
     const receivedDigest =
       running?.current() ?? (sizeBytes === upload.offsetBytes ? upload.receivedDigest : undefined)
+    await this.#beginCommit(id, digest)
     await this.#droppingWrongDigest(upload, () =>
       this.#store.commit(id, { digest, sizeBytes, ...(receivedDigest && { receivedDigest }) }),
     )
     await this.#putBlob({ repository, digest, sizeBytes, uploadId: id })
     this.#running.forget(id)
+  }
+
+  /** Has nobody remove bytes of the digest from now on; waits for whoever is removing some. */
+  async #beginCommit(id: string, digest: Digest): Promise<void> {
+    for (let attempt = 0; attempt < removalAttempts; attempt++) {
+      if (await this.#metadata.beginCommit({ id, digest })) return
+      await delay(removalPollMs)
+    }
+    throw new RegistryError(
+      'UNAVAILABLE',
+      'old bytes of this digest are being removed and that takes long; try again',
+    )
   }
 
   async #commitBytes(upload: Upload, digest: Digest, bytes: Buffer): Promise<void> {
