@@ -1,8 +1,9 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { sha256 } from '../support/images.js'
+import { RawConnection } from '../support/raw-connection.js'
 import { startBerth, type Berth } from './support/berth.js'
 import { Daemon } from './support/daemon.js'
 import { MIB, newFile } from './support/images.js'
@@ -137,6 +138,31 @@ describe('a file system that writes and reads less at once than it is asked to',
   })
 })
 
+describe('a process that has as many files open as it may', () => {
+  it('answers 503 and takes no blob for damaged', async () => {
+    const berth = await startBerth()
+    const { digest } = await push(berth, newFile(200_000))
+    const connection = await RawConnection.open(berth.port)
+    const ask = async () => {
+      connection.write(`GET /v2/${name}/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      return connection.answer()
+    }
+    const before = await ask()
+
+    await allowDescriptors(berth, await descriptorsOf(berth))
+    const refused = await ask()
+    await allowDescriptors(berth, 1000)
+    const after = await ask()
+
+    expect([before.status, refused.status, after.status]).toEqual([200, 503, 200])
+    expect(refused.head).toMatch(/^retry-after: \d+$/im)
+    expect(JSON.parse(refused.body)).toMatchObject({
+      errors: [{ code: 'UNAVAILABLE', message: expect.stringMatching(/too many files/) as string }],
+    })
+    expect(sha256(Buffer.from(after.body, 'latin1'))).toBe(digest)
+  })
+})
+
 describe('a sync that fails', () => {
   it.each([
     ['a file', 100_000],
@@ -159,6 +185,18 @@ describe('a sync that fails', () => {
     expect((await push(next, lost)).status).toBe(201)
   })
 })
+
+/** The numbers are given from the smallest on, so up to the largest there may be free ones. */
+async function descriptorsOf({ pid }: Berth): Promise<number> {
+  const open = (await readdir(`/proc/${pid}/fd`)).map(Number)
+  for (let free = 0; ; free++) {
+    if (!open.includes(free)) return free
+  }
+}
+
+async function allowDescriptors({ pid }: Berth, count: number): Promise<void> {
+  await run('prlimit', ['--pid', String(pid), `--nofile=${count}:4096`])
+}
 
 /** From now on the kernel answers every sync of the process with an input/output error. */
 async function failSyncs({ pid }: Berth): Promise<void> {
