@@ -3,6 +3,7 @@ import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
+import { DiskFloor } from './disk-floor.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
 import { Search } from './search.js'
@@ -31,6 +32,10 @@ export function createRegistry(
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
   const undoMs = config.undo.days * dayMs
+  const floor = new DiskFloor({
+    freeSpace: () => stores.blobs.freeSpace(),
+    reserveBytes: config.storage.reserveBytes,
+  })
   const blobs = new Blobs(stores, leases, log, {
     now,
     undoMs,
@@ -40,12 +45,14 @@ export function createRegistry(
     blobs,
     manifests: new Manifests(stores.metadata, leases, log, {
       now,
+      floor,
       undoMs,
       indexChildren: config.manifests.indexChildren,
       indexPlatforms: config.manifests.indexPlatforms,
     }),
     uploads: new Uploads(stores, leases, {
       now,
+      floor,
       inlineBytesMax: config.storage.inlineBytesMax,
       expireMs: config.uploads.expireSeconds * 1000,
       sessionsMax: config.uploads.sessionsMax,

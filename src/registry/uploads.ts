@@ -12,6 +12,7 @@ import {
 import type { RepositoryName } from '../oci/reference.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { headOf, sourceOf, type ByteSource } from '../storage/byte-source.js'
+import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
 import { RunningDigests } from './running-digests.js'
 import { bytesOf, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
@@ -19,6 +20,7 @@ import { SpanExceeded, watched } from './watched-source.js'
 
 export interface UploadsOptions {
   readonly now: () => number
+  readonly floor: DiskFloor
   /** Blobs up to this size are kept by the metadata store. */
   readonly inlineBytesMax: number
   /** A session without progress for so long is over. */
@@ -39,6 +41,9 @@ const expireBatch = 100
 
 /** Signs of life of one long request; never rarer than a quarter of the expiry. */
 const touchMsMax = 5 * 60 * 1000
+
+/** How much of a body comes in between two looks at what the disk has left. */
+const lookEveryBytes = 64 * 1024 * 1024
 
 /**
  * Upload sessions: open, append, commit, abort, expire.
@@ -73,13 +78,14 @@ export class Uploads {
    * Begins a session.
    *
    * @param algorithm - what to hash with while bytes come in; the commit may ask for another
-   * @throws {@link RegistryError} `TOOMANYREQUESTS`
+   * @throws {@link RegistryError} `TOOMANYREQUESTS`, `STORAGE_FULL`
    */
   async open(
     repository: RepositoryName,
     algorithm: DigestAlgorithm,
     identity: string,
   ): Promise<Upload> {
+    await this.#options.floor.requireRoom(0)
     const id = randomUUID()
     const { now, sessionsMax } = this.#options
     await this.#metadata.openUpload({ id, repository, algorithm, identity, at: now(), sessionsMax })
@@ -152,6 +158,7 @@ export class Uploads {
     identity: string,
   ): Promise<void> {
     const algorithm = algorithmOf(digest)
+    await this.#options.floor.requireRoom(body.announcedBytes ?? 0)
     if (this.#isSmall(body)) {
       const bytes = await bytesOf(body)
       requireDigest(bytes, digest)
@@ -205,6 +212,7 @@ export class Uploads {
         ...(bytes ? { bytes } : { running: this.#running.take(id, offsetBytes) }),
       }
     }
+    await this.#options.floor.requireRoom(body.announcedBytes ?? 0)
     const source = this.#watched(upload, body)
     if (bytes === undefined) {
       return this.#receiveStored(upload, body, source, this.#running.take(id, offsetBytes))
@@ -272,14 +280,19 @@ export class Uploads {
     throw failure
   }
 
-  /** Keeps the session from expiring while bytes come in, and stops them behind their range. */
+  /**
+   * Keeps the session from expiring while bytes come in, and stops them behind their range or when
+   * the disk is too full for more.
+   */
   #watched(upload: Upload, { source, range }: UploadBody): ByteSource {
-    const { now, expireMs } = this.#options
+    const { now, floor, expireMs } = this.#options
     return watched(source, {
       spanBytes: range ? range.lastByte - range.firstByte + 1 : Infinity,
       now,
       touchMs: Math.min(touchMsMax, expireMs / 4),
       touch: () => this.#advance(upload, { offsetBytes: upload.offsetBytes }),
+      lookEveryBytes,
+      look: () => floor.requireRoom(0),
     })
   }
 
