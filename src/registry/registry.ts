@@ -3,6 +3,7 @@ import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
+import { DiskFloor } from './disk-floor.js'
 import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
@@ -35,6 +36,10 @@ export function createRegistry(
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
   const undoMs = config.undo.days * dayMs
+  const floor = new DiskFloor({
+    freeSpace: () => stores.blobs.freeSpace(),
+    reserveBytes: config.storage.reserveBytes,
+  })
   const blobs = new Blobs(stores, leases, log, {
     now,
     undoMs,
@@ -42,6 +47,7 @@ export function createRegistry(
   })
   const manifests = new Manifests(stores.metadata, leases, log, {
     now,
+    floor,
     undoMs,
     indexChildren: config.manifests.indexChildren,
     indexPlatforms: config.manifests.indexPlatforms,
@@ -51,6 +57,7 @@ export function createRegistry(
     manifests,
     uploads: new Uploads(stores, leases, {
       now,
+      floor,
       inlineBytesMax: config.storage.inlineBytesMax,
       expireMs: config.uploads.expireSeconds * 1000,
       sessionsMax: config.uploads.sessionsMax,
