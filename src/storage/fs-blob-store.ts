@@ -35,6 +35,8 @@ export class FsBlobStore implements BlobStore {
   readonly #root: string
   readonly #buffers = new WriteBuffers()
   readonly #sendfile: Sendfile | undefined
+  /** Folders whose names are not surely on disk yet. */
+  readonly #foldersUnderWay = new Map<string, Promise<void>>()
 
   private constructor(root: string, sendfile: Sendfile | undefined) {
     this.#root = root
@@ -53,10 +55,12 @@ export class FsBlobStore implements BlobStore {
     for (const folder of ['blobs/sha256', 'blobs/sha512', 'uploads']) {
       await mkdir(path.join(root, folder), { recursive: true })
     }
-    const store = new FsBlobStore(root, sendfile)
-    await syncFolder(path.join(root, 'blobs'))
-    await syncFolder(root)
-    return store
+    // Of those of digests too: the process before may have been killed between making a folder in
+    // one and syncing it, and nobody who finds that folder there can tell.
+    for (const folder of ['blobs/sha256', 'blobs/sha512', 'blobs', '.']) {
+      await syncFolder(path.join(root, folder))
+    }
+    return new FsBlobStore(root, sendfile)
   }
 
   async append(
@@ -176,13 +180,28 @@ export class FsBlobStore implements BlobStore {
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw translated(error)
       // The first blob with these two digits.
-      await mkdir(folder, { recursive: true }).catch(throwTranslated)
-      await syncFolder(path.dirname(folder))
+      await this.#makeFolder(folder)
       await rename(source, target).catch((again: unknown) => {
         throw errorCode(again) === 'ENOENT' ? bytesLost(again) : translated(again)
       })
     }
+    // Another upload may have made it a moment ago.
+    await this.#foldersUnderWay.get(folder)
     await syncFolder(folder)
+  }
+
+  /** Makes a folder, durably; whoever finds it there meanwhile has to wait for that. */
+  async #makeFolder(folder: string): Promise<void> {
+    const make = async () => {
+      await mkdir(folder, { recursive: true }).catch(throwTranslated)
+      await syncFolder(path.dirname(folder))
+    }
+    let underWay = this.#foldersUnderWay.get(folder)
+    if (underWay === undefined) {
+      underWay = make().finally(() => this.#foldersUnderWay.delete(folder))
+      this.#foldersUnderWay.set(folder, underWay)
+    }
+    await underWay
   }
 
   #uploadPath(uploadId: string): string {
