@@ -193,7 +193,10 @@ export class FsBlobStore implements BlobStore {
   /** Makes a folder, durably; whoever finds it there meanwhile has to wait for that. */
   async #makeFolder(folder: string): Promise<void> {
     const make = async () => {
-      await mkdir(folder, { recursive: true }).catch(throwTranslated)
+      // Not `recursive`: that answers ENOENT when there is no room.
+      await mkdir(folder).catch((error: unknown) => {
+        if (errorCode(error) !== 'EEXIST') throw translated(error)
+      })
       await syncFolder(path.dirname(folder))
     }
     let underWay = this.#foldersUnderWay.get(folder)
@@ -258,8 +261,4 @@ function bytesLost(cause?: unknown): RegistryError {
 function translated(error: unknown): Error {
   if (isDiskFull(error)) return storageFull(error)
   return error instanceof Error ? error : new Error(String(error))
-}
-
-function throwTranslated(error: unknown): never {
-  throw translated(error)
 }
