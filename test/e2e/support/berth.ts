@@ -17,6 +17,8 @@ export interface BerthOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Options of Node.js itself. */
   readonly nodeOptions?: readonly string[]
+  /** A program that runs it, and its options; the process is that program's then. */
+  readonly under?: readonly string[]
 }
 
 /** A registry in a process of its own, as `berth serve` runs it. */
@@ -38,7 +40,8 @@ export interface Berth {
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
 export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
-  const command = [process.execPath, ...(options.nodeOptions ?? []), program, 'serve']
+  const node = [...(options.under ?? []), process.execPath, ...(options.nodeOptions ?? [])]
+  const command = [...node, program, 'serve']
   command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
   const { logTo } = options
   const daemon = await Daemon.start(
