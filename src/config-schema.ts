@@ -1,4 +1,25 @@
-import { PATTERN_EXPRESSION } from './oci/patterns.js'
+import { PATTERN_EXPRESSION, TAG_PATTERN_EXPRESSION } from './oci/patterns.js'
+
+/** Tags by two patterns: that of their repositories, and their own. */
+const tagEntries = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['repositories', 'tags'],
+  properties: {
+    repositories: {
+      type: 'string',
+      pattern: PATTERN_EXPRESSION,
+      examples: ['team/**'],
+      description: 'The repositories this is about; * within a path component, ** anything.',
+    },
+    tags: {
+      type: 'string',
+      pattern: TAG_PATTERN_EXPRESSION,
+      examples: ['v*'],
+      description: 'Their tags this is about; * is any part of a tag.',
+    },
+  },
+} as const
 
 /**
  * Every setting, with its default and its bounds: the one place that says so. From here come the
@@ -279,6 +300,28 @@ export const configSchema = {
         },
       },
     },
+    tags: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        immutable: {
+          type: 'array',
+          maxItems: 1000,
+          items: tagEntries,
+          default: [],
+          description:
+            'Tags that are written once: never moved to another manifest, and never deleted.',
+        },
+        protected: {
+          type: 'array',
+          maxItems: 1000,
+          items: tagEntries,
+          default: [],
+          description: 'Tags that are never deleted; they may move.',
+        },
+      },
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -298,6 +341,11 @@ export const configSchema = {
     },
   },
 } as const
+
+interface TagEntry {
+  readonly repositories: string
+  readonly tags: string
+}
 
 /** The configuration, complete: what the schema describes, with every default filled in. */
 export interface Config {
@@ -339,6 +387,10 @@ export interface Config {
       /** Absent: kept. */
       readonly collectAfterDays?: number
     }[]
+  }
+  readonly tags: {
+    readonly immutable: readonly TagEntry[]
+    readonly protected: readonly TagEntry[]
   }
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'

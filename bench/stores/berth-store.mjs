@@ -100,6 +100,7 @@ function pushManifest(writes, repository, { bytes, digest }, tags) {
     at,
     leaseUntil: at + dayMs,
     reviewAt: at + dayMs,
+    tagRules: { immutable: [], protected: [] },
   })
 }
 

@@ -28,14 +28,16 @@ export interface MetadataStore extends MetadataVerification {
    *
    * @throws {@link RegistryError} `MANIFEST_BLOB_UNKNOWN` with the digests of
    *   {@link PutManifest.requiredBlobs} and {@link PutManifest.requiredChildren} that the
-   *   repository does not have
+   *   repository does not have; `DENIED` when a tag that {@link PutManifest.tagRules} keep would
+   *   move. Of two that would make such a tag at once, to different manifests, one succeeds.
    */
   putManifest(manifest: PutManifest): Promise<void>
 
   /**
    * Removes a tag and nothing else.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
+   *   {@link TagRemoval.tagRules} keep it
    */
   deleteTag(removal: TagRemoval): Promise<void>
 
@@ -46,9 +48,10 @@ export interface MetadataStore extends MetadataVerification {
    * However many tags there are, this is a small transaction: all are gone for whoever asks, but
    * of many something is left to be tidied up by {@link removeDeletedTags}.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
+   *   {@link ManifestRemoval.tagRules} keep a tag that points to it, naming one
    */
-  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
+  deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
 
   /**
    * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
@@ -219,6 +222,18 @@ export interface PutManifest {
   readonly leaseUntil: number
   /** When what the tags pointed to before may be looked at. */
   readonly reviewAt: number
+  readonly tagRules: TagRules
+}
+
+/**
+ * Which tags of one repository may not change, as patterns. A rule that no longer holds is not asked
+ * for: nothing of it is kept with the tags.
+ */
+export interface TagRules {
+  /** Stay where they point to when they are there, and are not deleted. */
+  readonly immutable: readonly string[]
+  /** Are not deleted. */
+  readonly protected: readonly string[]
 }
 
 interface Removal {
@@ -231,10 +246,15 @@ interface Removal {
 
 export interface TagRemoval extends Removal {
   readonly tag: Tag
+  readonly tagRules: TagRules
 }
 
 export interface DigestRemoval extends Removal {
   readonly digest: Digest
+}
+
+export interface ManifestRemoval extends DigestRemoval {
+  readonly tagRules: TagRules
 }
 
 /** What has happened to a tag, a manifest or a repository. */

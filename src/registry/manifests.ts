@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.js'
+import type { MetadataStore, StoredManifest, TagRules } from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/digest.js'
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
@@ -17,6 +17,8 @@ export interface ManifestsOptions {
   readonly indexChildren: 'required' | 'listed' | 'none'
   /** `os/architecture`, as `linux/amd64`. */
   readonly indexPlatforms: readonly string[]
+  /** Which tags of a repository may not change. */
+  readonly tagRulesOf: (repository: RepositoryName) => TagRules
 }
 
 export interface PushedManifest {
@@ -55,7 +57,7 @@ export class Manifests {
    *
    * @returns its digest, in the algorithm of the reference, else sha256; and what it says
    * @throws {@link RegistryError} `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`; `DIGEST_INVALID`
-   *   when the bytes do not have the digest they are pushed to
+   *   when the bytes do not have the digest they are pushed to; `DENIED` when a tag may not move
    * @see distribution-spec, "Pushing Manifests"
    */
   async put(
@@ -81,6 +83,7 @@ export class Manifests {
       at,
       leaseUntil: this.#leases.end,
       reviewAt: at + this.#options.undoMs,
+      tagRules: this.#options.tagRulesOf(repository),
     })
     return { digest, manifest }
   }
@@ -112,12 +115,18 @@ export class Manifests {
   /**
    * Removes a tag alone, or a manifest with every tag that points to it.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when a tag may not go
    * @see distribution-spec, "Content Management"
    */
   async delete(repository: RepositoryName, reference: Reference, identity: string): Promise<void> {
     const at = this.#options.now()
-    const removal = { repository, identity, at, reviewAt: at + this.#options.undoMs }
+    const removal = {
+      repository,
+      identity,
+      at,
+      reviewAt: at + this.#options.undoMs,
+      tagRules: this.#options.tagRulesOf(repository),
+    }
     if (reference.tag !== undefined) {
       await this.#metadata.deleteTag({ ...removal, tag: reference.tag })
       return

@@ -6,6 +6,7 @@ import { Blobs } from './blobs.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
 import { Search } from './search.js'
+import { tagRulesOf } from './tag-rules.js'
 import { Uploads } from './uploads.js'
 
 export interface Stores {
@@ -43,6 +44,7 @@ export function createRegistry(
       undoMs,
       indexChildren: config.manifests.indexChildren,
       indexPlatforms: config.manifests.indexPlatforms,
+      tagRulesOf: tagRulesOf(config.tags),
     }),
     uploads: new Uploads(stores, leases, {
       now,

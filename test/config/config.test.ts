@@ -64,6 +64,7 @@ describe('a configuration without any settings', () => {
         brakePercent: 25,
         untagged: [{ repositories: '**', collectAfterDays: 30 }],
       },
+      tags: { immutable: [], protected: [] },
       log: { level: 'info', format: 'auto' },
     })
   })
@@ -277,6 +278,14 @@ describe('settings that cannot be used', () => {
       'manifests.indexPlatforms.0 must look like linux/amd64.',
     ],
     [{ manifests: { indexPlatforms: 'linux/amd64' } }, 'manifests.indexPlatforms must be array.'],
+    [
+      { tags: { immutable: [{ repositories: '**', tags: 'a/b' }] } },
+      'tags.immutable.0.tags must look like v*.',
+    ],
+    [
+      { tags: { immutable: [{ repositories: '**' }] } },
+      "tags.immutable.0 must have required property 'tags'.",
+    ],
   ])('are told by their key: %j', async (settings, problem) => {
     const problems = await problemsOf(() => loadFile(settings))
 
@@ -385,6 +394,8 @@ function otherThan(key: string, value: unknown): unknown {
     'deletes.referencedBlobs': 'allow',
     'gc.enabled': false,
     'gc.untagged': [{ repositories: 'team/**' }],
+    'tags.immutable': [{ repositories: 'team/**', tags: 'v*' }],
+    'tags.protected': [{ repositories: '**', tags: 'latest' }],
     'log.level': 'debug',
     'log.format': 'json',
   }

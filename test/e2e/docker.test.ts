@@ -95,6 +95,24 @@ describe('docker push', () => {
     expect(after.digest).not.toBe(before.digest)
     expect(after.document.config?.digest).toBe(newId)
   })
+
+  it('prints why an immutable tag cannot be moved, and leaves it where it is', async () => {
+    const immutable = JSON.stringify([{ repositories: 'team/**', tags: 'v*' }])
+    const { host, url } = await startBerth({ settings: { BERTH_TAGS_IMMUTABLE: immutable } })
+    const image = `${host}/team/app:v1.2`
+    await build([image])
+    await docker.run('push', image)
+    await docker.run('push', image)
+    const before = await getManifest(url, 'team/app', 'v1.2')
+    await build([image])
+
+    const output = await docker.runToFailure('push', image)
+
+    expect(output).toContain(
+      'denied: the tag v1.2 of team/app is immutable: it cannot be overwritten or deleted',
+    )
+    expect((await getManifest(url, 'team/app', 'v1.2')).digest).toBe(before.digest)
+  })
 })
 
 describe('docker pull', () => {

@@ -6,6 +6,7 @@ import type {
   BeginRun,
   DigestRemoval,
   LeaseRequest,
+  ManifestRemoval,
   MetadataStore,
   MountBlob,
   OpenUpload,
@@ -25,6 +26,7 @@ import type {
   Upload,
 } from '../metadata-store.js'
 import { openForReading, translated, type Connection } from './connection.js'
+import { KeptTags } from './kept-tags.js'
 import { Reads } from './reads.js'
 import { RunReads } from './run-reads.js'
 import { Survey } from './survey.js'
@@ -47,6 +49,7 @@ export interface SqliteOptions {
 export class SqliteMetadataStore implements MetadataStore {
   readonly #connection: Connection
   readonly #reads: Reads
+  readonly #keptTags: KeptTags
   readonly #runs: RunReads
   readonly #survey: Survey
   readonly #writer: Writer
@@ -61,6 +64,7 @@ export class SqliteMetadataStore implements MetadataStore {
   ) {
     this.#connection = connection
     this.#reads = new Reads(connection)
+    this.#keptTags = new KeptTags(connection)
     this.#runs = new RunReads(connection)
     this.#survey = survey
     this.#writer = writer
@@ -98,8 +102,9 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteTag', removal)
   }
 
-  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
-    return this.#writer.write('deleteManifest', removal)
+  async deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
+    const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
+    return this.#writer.write('deleteManifest', { ...removal, look })
   }
 
   removeDeletedTags(limit: number): Promise<boolean> {

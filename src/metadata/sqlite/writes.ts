@@ -7,6 +7,7 @@ import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { Repositories } from './repositories.js'
 import { RunWrites } from './run-writes.js'
+import { TagGuard } from './tag-guard.js'
 import { TagWrites } from './tag-writes.js'
 import { Untagging } from './untagging.js'
 import { UploadWrites } from './upload-writes.js'
@@ -17,7 +18,6 @@ type WriteName =
   | 'advanceUpload'
   | 'beginRun'
   | 'deleteBlob'
-  | 'deleteManifest'
   | 'deleteTag'
   | 'expireUploads'
   | 'forgetUploadRemains'
@@ -37,6 +37,7 @@ export type Writes = {
     ...args: Parameters<MetadataStore[Name]>
   ) => Awaited<ReturnType<MetadataStore[Name]>>
 } & {
+  readonly deleteManifest: ManifestWrites['deleteManifest']
   readonly touchReadiness: (at: number) => void
   readonly forgetReceivedDigests: () => void
   readonly stopRuns: (at: number) => void
@@ -59,6 +60,7 @@ export function prepareWrites(connection: Connection): Writes {
   const manifests = new ManifestWrites(connection, {
     repositories,
     tags,
+    guard: new TagGuard(connection),
     history,
     keeping,
     counting,
