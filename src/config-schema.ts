@@ -322,6 +322,32 @@ export const configSchema = {
         },
       },
     },
+    quotas: {
+      type: 'array',
+      maxItems: 1000,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['repositories', 'bytes'],
+        properties: {
+          repositories: {
+            type: 'string',
+            pattern: PATTERN_EXPRESSION,
+            examples: ['team/**'],
+            description: 'The repositories that share it; * within a path component, ** anything.',
+          },
+          bytes: {
+            type: 'integer',
+            minimum: 0,
+            maximum: Number.MAX_SAFE_INTEGER,
+            description:
+              'What they may hold: their manifests and the blobs these refer to, in each repository in full.',
+          },
+        },
+      },
+      default: [],
+      description: 'How much repositories may hold together. Each entry that fits has to be met.',
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -392,6 +418,7 @@ export interface Config {
     readonly immutable: readonly TagEntry[]
     readonly protected: readonly TagEntry[]
   }
+  readonly quotas: readonly { readonly repositories: string; readonly bytes: number }[]
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'
     readonly format: 'auto' | 'json' | 'pretty'

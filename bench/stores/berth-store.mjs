@@ -101,6 +101,7 @@ function pushManifest(writes, repository, { bytes, digest }, tags) {
     leaseUntil: at + dayMs,
     reviewAt: at + dayMs,
     tagRules: { immutable: [], protected: [] },
+    quotas: [],
   })
 }
 

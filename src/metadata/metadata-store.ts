@@ -29,7 +29,8 @@ export interface MetadataStore extends MetadataVerification {
    * @throws {@link RegistryError} `MANIFEST_BLOB_UNKNOWN` with the digests of
    *   {@link PutManifest.requiredBlobs} and {@link PutManifest.requiredChildren} that the
    *   repository does not have; `DENIED` when a tag that {@link PutManifest.tagRules} keep would
-   *   move. Of two that would make such a tag at once, to different manifests, one succeeds.
+   *   move (of two that would make such a tag at once, to different manifests, one succeeds), or
+   *   when it adds more than one of {@link PutManifest.quotas} has left
    */
   putManifest(manifest: PutManifest): Promise<void>
 
@@ -99,8 +100,18 @@ export interface MetadataStore extends MetadataVerification {
    * Gives a repository the right to a blob that another repository has, with a lease.
    *
    * @returns false when it is not there to be given
+   * @throws {@link RegistryError} `DENIED` as {@link requireRoom}
    */
   mountBlob(mount: MountBlob): Promise<boolean>
+
+  /**
+   * Asks whether quotas have room for a blob that is about to be sent. Only {@link putManifest} decides:
+   * what a manifest refers to is what counts.
+   *
+   * @throws {@link RegistryError} `DENIED` when one of them has not, saying how much it has left; never
+   *   for a blob that the repository has
+   */
+  requireRoom(request: RoomRequest): Promise<void>
 
   /**
    * Takes a blob away from one repository.
@@ -223,6 +234,22 @@ export interface PutManifest {
   /** When what the tags pointed to before may be looked at. */
   readonly reviewAt: number
   readonly tagRules: TagRules
+  /** Those that the repository has to hold to. */
+  readonly quotas: readonly Quota[]
+}
+
+/** What the repositories of a pattern may hold together, each with all it holds itself. */
+export interface Quota {
+  readonly repositories: string
+  readonly bytes: number
+}
+
+export interface RoomRequest {
+  readonly repository: RepositoryName
+  readonly quotas: readonly Quota[]
+  /** Where it is known; without a size that of the blob counts, when it is here. */
+  readonly digest?: Digest
+  readonly sizeBytes?: number
 }
 
 /**
@@ -305,6 +332,8 @@ export interface MountBlob {
   readonly digest: Digest
   /** The repositories it may be taken from; any when absent. */
   readonly from?: RepositoryName
+  /** Those that the repository has to hold to. */
+  readonly quotas?: readonly Quota[]
   readonly at: number
   readonly leaseUntil: number
 }

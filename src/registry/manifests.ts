@@ -5,6 +5,7 @@ import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/di
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
 import type { Leases } from './leases.js'
+import type { Quotas } from './quotas.js'
 
 export interface ManifestsOptions {
   readonly now: () => number
@@ -36,6 +37,7 @@ const untagBatch = 250
 export class Manifests {
   readonly #metadata: MetadataStore
   readonly #leases: Leases
+  readonly #quotas: Quotas
   readonly #log: FastifyBaseLogger
   readonly #options: ManifestsOptions
   #announceTagsLeft: () => void = () => undefined
@@ -43,11 +45,13 @@ export class Manifests {
   constructor(
     metadata: MetadataStore,
     leases: Leases,
+    quotas: Quotas,
     log: FastifyBaseLogger,
     options: ManifestsOptions,
   ) {
     this.#metadata = metadata
     this.#leases = leases
+    this.#quotas = quotas
     this.#log = log
     this.#options = options
   }
@@ -57,7 +61,8 @@ export class Manifests {
    *
    * @returns its digest, in the algorithm of the reference, else sha256; and what it says
    * @throws {@link RegistryError} `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`; `DIGEST_INVALID`
-   *   when the bytes do not have the digest they are pushed to; `DENIED` when a tag may not move
+   *   when the bytes do not have the digest they are pushed to; `DENIED` when a tag may not move,
+   *   or a quota has no room for what it adds
    * @see distribution-spec, "Pushing Manifests"
    */
   async put(
@@ -84,6 +89,7 @@ export class Manifests {
       leaseUntil: this.#leases.end,
       reviewAt: at + this.#options.undoMs,
       tagRules: this.#options.tagRulesOf(repository),
+      quotas: this.#quotas.of(repository),
     })
     return { digest, manifest }
   }

@@ -5,6 +5,7 @@ import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
+import { Quotas } from './quotas.js'
 import { Search } from './search.js'
 import { tagRulesOf } from './tag-rules.js'
 import { Uploads } from './uploads.js'
@@ -31,22 +32,23 @@ export function createRegistry(
   now: () => number,
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
+  const quotas = new Quotas(stores.metadata, config.quotas)
   const undoMs = config.undo.days * dayMs
-  const blobs = new Blobs(stores, leases, log, {
+  const blobs = new Blobs(stores, leases, quotas, log, {
     now,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
   })
   return {
     blobs,
-    manifests: new Manifests(stores.metadata, leases, log, {
+    manifests: new Manifests(stores.metadata, leases, quotas, log, {
       now,
       undoMs,
       indexChildren: config.manifests.indexChildren,
       indexPlatforms: config.manifests.indexPlatforms,
       tagRulesOf: tagRulesOf(config.tags),
     }),
-    uploads: new Uploads(stores, leases, {
+    uploads: new Uploads(stores, leases, quotas, {
       now,
       inlineBytesMax: config.storage.inlineBytesMax,
       expireMs: config.uploads.expireSeconds * 1000,

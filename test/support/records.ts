@@ -62,6 +62,7 @@ export function manifestRecord(text: string, changes: ManifestChanges = {}): Put
     leaseUntil: LEASE_UNTIL,
     reviewAt: REVIEW_AT,
     tagRules: NO_TAG_RULES,
+    quotas: [],
     ...changes,
     tags: (changes.tags ?? []).map(tag),
   }

@@ -6,6 +6,7 @@ import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
 import type { Keeping } from './keeping.js'
+import type { QuotaGuard } from './quota-guard.js'
 import type { Repositories } from './repositories.js'
 import type { KeptTagsLook, TagGuard } from './tag-guard.js'
 import type { TagWrites } from './tag-writes.js'
@@ -29,6 +30,7 @@ export class ManifestWrites {
   readonly #history: HistoryWrites
   readonly #keeping: Keeping
   readonly #counting: Counting
+  readonly #quotas: QuotaGuard
   readonly #untagging: Untagging
   readonly #storeBytes: Statement<[string, Uint8Array]>
   readonly #storeManifest: Statement<unknown[], ManifestRow>
@@ -47,6 +49,7 @@ export class ManifestWrites {
       readonly history: HistoryWrites
       readonly keeping: Keeping
       readonly counting: Counting
+      readonly quotas: QuotaGuard
       readonly untagging: Untagging
     },
   ) {
@@ -56,6 +59,7 @@ export class ManifestWrites {
     this.#history = rows.history
     this.#keeping = rows.keeping
     this.#counting = rows.counting
+    this.#quotas = rows.quotas
     this.#untagging = rows.untagging
     // Written again even when it is there: a push heals what has rotted.
     this.#storeBytes = connection.prepare(
@@ -107,7 +111,8 @@ export class ManifestWrites {
     }
     if (isNew) {
       const sizeBytes = bytes.byteLength
-      this.#counting.manifestCame({ id: manifestId, repositoryId, sizeBytes })
+      const added = this.#counting.manifestCame({ id: manifestId, repositoryId, sizeBytes })
+      this.#quotas.requireHeld(put.quotas, added)
     }
 
     const move = { repositoryId, manifestId, generation, digest, identity, at }

@@ -14,8 +14,10 @@ import type {
   PageRequest,
   PutBlob,
   PutManifest,
+  Quota,
   Referrer,
   ReferrersQuery,
+  RoomRequest,
   Run,
   RunProgress,
   RunsQuery,
@@ -53,6 +55,8 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #runs: RunReads
   readonly #survey: Survey
   readonly #writer: Writer
+  /** Patterns of quotas that the writer adds up. */
+  readonly #watched = new Set<string>()
   /** The copy of the database that was made before this start changed its schema, if it did. */
   readonly migrationCopy: string | undefined
 
@@ -94,7 +98,8 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#reads.getManifest(repository, reference))
   }
 
-  putManifest(manifest: PutManifest): Promise<void> {
+  async putManifest(manifest: PutManifest): Promise<void> {
+    if (manifest.quotas.length > 0) await this.#watch(manifest.quotas)
     return this.#writer.write('putManifest', manifest)
   }
 
@@ -143,7 +148,13 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('putBlob', blob)
   }
 
-  mountBlob(mount: MountBlob): Promise<boolean> {
+  async requireRoom(request: RoomRequest): Promise<void> {
+    await this.#watch(request.quotas)
+    return this.#writer.write('requireRoom', request)
+  }
+
+  async mountBlob(mount: MountBlob): Promise<boolean> {
+    if (mount.quotas) await this.#watch(mount.quotas)
     return this.#writer.write('mountBlob', mount)
   }
 
@@ -225,6 +236,18 @@ export class SqliteMetadataStore implements MetadataStore {
     await this.#survey.close()
     this.#connection.close()
     await this.#writer.close()
+  }
+
+  /**
+   * Has the sums of quotas made in a write of its own, once: made in one that is refused they would be
+   * gone with it, and be made again and again.
+   */
+  async #watch(quotas: readonly Quota[]): Promise<void> {
+    const patterns = quotas.map(({ repositories }) => repositories)
+    const unknown = patterns.filter((pattern) => !this.#watched.has(pattern))
+    if (unknown.length === 0) return
+    await this.#writer.write('watchQuotas', unknown)
+    for (const pattern of unknown) this.#watched.add(pattern)
   }
 
   async #read<T>(question: () => T | Promise<T>): Promise<T> {

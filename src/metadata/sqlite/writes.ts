@@ -5,6 +5,7 @@ import { Counting } from './counting.js'
 import { HistoryWrites } from './history-writes.js'
 import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
+import { QuotaGuard } from './quota-guard.js'
 import { Repositories } from './repositories.js'
 import { RunWrites } from './run-writes.js'
 import { TagGuard } from './tag-guard.js'
@@ -28,6 +29,7 @@ type WriteName =
   | 'putManifest'
   | 'recordRun'
   | 'removeDeletedTags'
+  | 'requireRoom'
   | 'storeUpload'
   | 'takeLease'
 
@@ -41,19 +43,27 @@ export type Writes = {
   readonly touchReadiness: (at: number) => void
   readonly forgetReceivedDigests: () => void
   readonly stopRuns: (at: number) => void
+  readonly watchQuotas: (patterns: readonly string[]) => void
 }
 
 /**
  * Those whose commit waits for no sync, as the port says. What they did is in the log all the same,
  * and the next commit that syncs it makes it durable.
  */
-export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set(['advanceUpload', 'openUpload'])
+export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set([
+  'advanceUpload',
+  'openUpload',
+  // These two write nothing that is kept.
+  'requireRoom',
+  'watchQuotas',
+])
 
 export function prepareWrites(connection: Connection): Writes {
   const repositories = new Repositories(connection)
   const keeping = new Keeping(connection)
   const history = new HistoryWrites(connection)
   const counting = new Counting(connection)
+  const quotas = new QuotaGuard(connection, repositories)
   const tags = new TagWrites(connection, history, keeping)
   const untagging = new Untagging(connection)
   const uploads = new UploadWrites(connection)
@@ -64,9 +74,10 @@ export function prepareWrites(connection: Connection): Writes {
     history,
     keeping,
     counting,
+    quotas,
     untagging,
   })
-  const blobs = new BlobWrites(connection, repositories, keeping, counting, uploads)
+  const blobs = new BlobWrites(connection, repositories, keeping, counting, quotas, uploads)
   const runs = new RunWrites(connection)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
@@ -89,9 +100,11 @@ export function prepareWrites(connection: Connection): Writes {
     putManifest: (...args) => manifests.putManifest(...args),
     recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
+    requireRoom: (...args) => quotas.requireRoom(...args),
     stopRuns: (at) => runs.stopRuns(at),
     storeUpload: (...args) => uploads.storeUpload(...args),
     takeLease: (...args) => blobs.takeLease(...args),
     touchReadiness: (at) => void touchReadiness.run(at),
+    watchQuotas: (patterns) => quotas.watch(patterns),
   }
 }
