@@ -1,4 +1,25 @@
-import { PATTERN_EXPRESSION } from './oci/patterns.js'
+import { PATTERN_EXPRESSION, TAG_PATTERN_EXPRESSION } from './oci/patterns.js'
+
+/** Tags by two patterns: that of their repositories, and their own. */
+const tagEntries = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['repositories', 'tags'],
+  properties: {
+    repositories: {
+      type: 'string',
+      pattern: PATTERN_EXPRESSION,
+      examples: ['team/**'],
+      description: 'The repositories this is about; * within a path component, ** anything.',
+    },
+    tags: {
+      type: 'string',
+      pattern: TAG_PATTERN_EXPRESSION,
+      examples: ['v*'],
+      description: 'Their tags this is about; * is any part of a tag.',
+    },
+  },
+} as const
 
 /**
  * Every setting, with its default and its bounds: the one place that says so. From here come the
@@ -287,6 +308,54 @@ export const configSchema = {
         },
       },
     },
+    tags: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        immutable: {
+          type: 'array',
+          maxItems: 1000,
+          items: tagEntries,
+          default: [],
+          description:
+            'Tags that are written once: never moved to another manifest, and never deleted.',
+        },
+        protected: {
+          type: 'array',
+          maxItems: 1000,
+          items: tagEntries,
+          default: [],
+          description: 'Tags that are never deleted; they may move.',
+        },
+      },
+    },
+    quotas: {
+      type: 'array',
+      maxItems: 1000,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['repositories', 'bytes'],
+        properties: {
+          repositories: {
+            type: 'string',
+            pattern: PATTERN_EXPRESSION,
+            examples: ['team/**'],
+            description: 'The repositories that share it; * within a path component, ** anything.',
+          },
+          bytes: {
+            type: 'integer',
+            minimum: 0,
+            maximum: Number.MAX_SAFE_INTEGER,
+            description:
+              'What they may hold: their manifests and the blobs these refer to, in each repository in full.',
+          },
+        },
+      },
+      default: [],
+      description: 'How much repositories may hold together. Each entry that fits has to be met.',
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -306,6 +375,11 @@ export const configSchema = {
     },
   },
 } as const
+
+interface TagEntry {
+  readonly repositories: string
+  readonly tags: string
+}
 
 /** The configuration, complete: what the schema describes, with every default filled in. */
 export interface Config {
@@ -350,6 +424,11 @@ export interface Config {
       readonly collectAfterDays?: number
     }[]
   }
+  readonly tags: {
+    readonly immutable: readonly TagEntry[]
+    readonly protected: readonly TagEntry[]
+  }
+  readonly quotas: readonly { readonly repositories: string; readonly bytes: number }[]
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'
     readonly format: 'auto' | 'json' | 'pretty'

@@ -169,7 +169,11 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 }
 
 function contradictions(config: Config): string[] {
-  const { indexChildren, indexPlatforms } = config.manifests
+  return [...platformContradictions(config), ...quotaContradictions(config)]
+}
+
+function platformContradictions({ manifests }: Config): string[] {
+  const { indexChildren, indexPlatforms } = manifests
   if (indexChildren === 'listed' && indexPlatforms.length === 0) {
     return ['manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.']
   }
@@ -177,6 +181,15 @@ function contradictions(config: Config): string[] {
     return ['manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.']
   }
   return []
+}
+
+function quotaContradictions({ quotas }: Config): string[] {
+  const patterns = quotas.map(({ repositories }) => repositories)
+  return patterns.flatMap((pattern, index) =>
+    patterns.indexOf(pattern) < index
+      ? [`quotas.${index} is about ${pattern}, as quotas.${patterns.indexOf(pattern)} is already.`]
+      : [],
+  )
 }
 
 function sentence({ instancePath, keyword, params, message, parentSchema }: ErrorObject): string {

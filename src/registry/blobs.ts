@@ -6,6 +6,7 @@ import type { RepositoryName } from '../oci/reference.js'
 import { BlobDamagedError, type BlobStore, type OpenBlob } from '../storage/blob-store.js'
 import { GuardedBlob } from './guarded-blob.js'
 import type { Leases } from './leases.js'
+import type { Quotas } from './quotas.js'
 
 export interface BlobsOptions {
   readonly now: () => number
@@ -20,18 +21,21 @@ export class Blobs {
   readonly #metadata: MetadataStore
   readonly #store: BlobStore
   readonly #leases: Leases
+  readonly #quotas: Quotas
   readonly #log: FastifyBaseLogger
   readonly #options: BlobsOptions
 
   constructor(
     stores: { readonly metadata: MetadataStore; readonly blobs: BlobStore },
     leases: Leases,
+    quotas: Quotas,
     log: FastifyBaseLogger,
     options: BlobsOptions,
   ) {
     this.#metadata = stores.metadata
     this.#store = stores.blobs
     this.#leases = leases
+    this.#quotas = quotas
     this.#log = log
     this.#options = options
   }
@@ -114,6 +118,7 @@ export class Blobs {
    *
    * @param from - where it may come from; anywhere when absent
    * @returns whether it has it now
+   * @throws {@link RegistryError} `DENIED` when a quota has no room for it
    * @see distribution-spec, "Mounting a blob from another repository"
    */
   async mount(
@@ -125,6 +130,7 @@ export class Blobs {
       repository,
       digest,
       ...(from !== undefined && { from }),
+      quotas: this.#quotas.of(repository),
       at: this.#options.now(),
       leaseUntil: this.#leases.end,
     })

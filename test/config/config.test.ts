@@ -69,6 +69,8 @@ describe('a configuration without any settings', () => {
         brakePercent: 25,
         untagged: [{ repositories: '**', collectAfterDays: 30 }],
       },
+      tags: { immutable: [], protected: [] },
+      quotas: [],
       log: { level: 'info', format: 'auto' },
     })
   })
@@ -282,6 +284,15 @@ describe('settings that cannot be used', () => {
       'manifests.indexPlatforms.0 must look like linux/amd64.',
     ],
     [{ manifests: { indexPlatforms: 'linux/amd64' } }, 'manifests.indexPlatforms must be array.'],
+    [
+      { tags: { immutable: [{ repositories: '**', tags: 'a/b' }] } },
+      'tags.immutable.0.tags must look like v*.',
+    ],
+    [{ quotas: [{ repositories: '**', bytes: -1 }] }, 'quotas.0.bytes must be >= 0.'],
+    [
+      { tags: { immutable: [{ repositories: '**' }] } },
+      "tags.immutable.0 must have required property 'tags'.",
+    ],
   ])('are told by their key: %j', async (settings, problem) => {
     const problems = await problemsOf(() => loadFile(settings))
 
@@ -329,6 +340,16 @@ describe('settings that cannot be used', () => {
     const problems = await problemsOf(() => loadFile({ manifests }))
 
     expect(problems).toEqual([problem])
+  })
+
+  it('are told when two quotas are about the same repositories', async () => {
+    const quota = { repositories: 'team/**', bytes: 1 }
+
+    const problems = await problemsOf(() =>
+      loadFile({ quotas: [{ repositories: '**', bytes: 1 }, quota, quota] }),
+    )
+
+    expect(problems).toEqual(['quotas.2 is about team/**, as quotas.1 is already.'])
   })
 
   it('are all told at once, wherever they come from', async () => {
@@ -390,6 +411,9 @@ function otherThan(key: string, value: unknown): unknown {
     'deletes.referencedBlobs': 'allow',
     'gc.enabled': false,
     'gc.untagged': [{ repositories: 'team/**' }],
+    quotas: [{ repositories: 'team/**', bytes: 10_000_000_000 }],
+    'tags.immutable': [{ repositories: 'team/**', tags: 'v*' }],
+    'tags.protected': [{ repositories: '**', tags: 'latest' }],
     'log.level': 'debug',
     'log.format': 'json',
   }
