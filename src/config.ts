@@ -157,13 +157,24 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 
 function contradictions(config: Config): string[] {
   const { indexChildren, indexPlatforms } = config.manifests
+  const { verifyReads, accelRedirect } = config.storage
+  const problems: string[] = []
   if (indexChildren === 'listed' && indexPlatforms.length === 0) {
-    return ['manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.']
+    problems.push(
+      'manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.',
+    )
   }
   if (indexChildren !== 'listed' && indexPlatforms.length > 0) {
-    return ['manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.']
+    problems.push(
+      'manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.',
+    )
   }
-  return []
+  if (verifyReads && accelRedirect !== '') {
+    problems.push(
+      'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
+    )
+  }
+  return problems
 }
 
 function sentence({ instancePath, keyword, params, message, parentSchema }: ErrorObject): string {

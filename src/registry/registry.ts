@@ -40,6 +40,7 @@ export function createRegistry(
     now,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
+    verifyReads: config.storage.verifyReads,
   })
   return {
     blobs,
