@@ -121,6 +121,12 @@ export const configSchema = {
           description:
             'Where nginx in front has the folder blobs of the data directory, as an internal location: it sends the files itself then. Only where nobody reaches Berth but through it; see docs/nginx.md. Empty: Berth sends them.',
         },
+        verifyReads: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Hashes every blob while it is read, so that bytes which rotted on the disk end the connection instead of reaching a client whole. Costs half a CPU second more for each GiB, which makes large pulls two to four times as dear; a range costs as much as the whole blob. Not with storage.accelRedirect, and without the help of storage.sendfile.',
+        },
         reserveBytes: {
           type: 'integer',
           minimum: 0,
@@ -397,6 +403,7 @@ export interface Config {
     readonly sendfile: boolean
     /** Empty, or the path of an internal location; a slash may end it. */
     readonly accelRedirect: string
+    readonly verifyReads: boolean
     /** The disk may be too small for it. */
     readonly reserveBytes: number
   }

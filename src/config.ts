@@ -169,7 +169,11 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 }
 
 function contradictions(config: Config): string[] {
-  return [...platformContradictions(config), ...quotaContradictions(config)]
+  return [
+    ...platformContradictions(config),
+    ...storageContradictions(config),
+    ...quotaContradictions(config),
+  ]
 }
 
 function platformContradictions({ manifests }: Config): string[] {
@@ -181,6 +185,13 @@ function platformContradictions({ manifests }: Config): string[] {
     return ['manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.']
   }
   return []
+}
+
+function storageContradictions({ storage: { verifyReads, accelRedirect } }: Config): string[] {
+  if (!verifyReads || accelRedirect === '') return []
+  return [
+    'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
+  ]
 }
 
 function quotaContradictions({ quotas }: Config): string[] {

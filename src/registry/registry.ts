@@ -48,6 +48,7 @@ export function createRegistry(
     now,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
+    verifyReads: config.storage.verifyReads,
   })
   const manifests = new Manifests(stores.metadata, leases, quotas, log, {
     now,

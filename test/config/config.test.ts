@@ -54,6 +54,7 @@ describe('a configuration without any settings', () => {
         inlineBytesMax: 65_536,
         sendfile: true,
         accelRedirect: '',
+        verifyReads: false,
         reserveBytes: 268_435_456,
       },
       uploads: { expireSeconds: 86_400, sessionsMax: 10_000 },
@@ -325,19 +326,23 @@ describe('settings that cannot be used', () => {
 
   it.each([
     [
-      { indexChildren: 'listed' },
+      { manifests: { indexChildren: 'listed' } },
       'manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.',
     ],
     [
-      { indexPlatforms: ['linux/amd64'] },
+      { manifests: { indexPlatforms: ['linux/amd64'] } },
       'manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.',
     ],
     [
-      { indexChildren: 'none', indexPlatforms: ['linux/amd64'] },
+      { manifests: { indexChildren: 'none', indexPlatforms: ['linux/amd64'] } },
       'manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.',
     ],
-  ])('are told when they contradict each other: %j', async (manifests, problem) => {
-    const problems = await problemsOf(() => loadFile({ manifests }))
+    [
+      { storage: { verifyReads: true, accelRedirect: '/berth-blobs' } },
+      'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
+    ],
+  ])('are told when they contradict each other: %j', async (settings, problem) => {
+    const problems = await problemsOf(() => loadFile(settings))
 
     expect(problems).toEqual([problem])
   })
@@ -405,6 +410,7 @@ function otherThan(key: string, value: unknown): unknown {
     'access.mode': 'readOnly',
     'storage.sendfile': false,
     'storage.accelRedirect': '/elsewhere',
+    'storage.verifyReads': true,
     'manifests.indexChildren': 'listed',
     'manifests.indexPlatforms': ['linux/s390x'],
     'deletes.enabled': false,

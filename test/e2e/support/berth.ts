@@ -15,6 +15,8 @@ export interface BerthOptions {
   readonly logTo?: string
   /** Settings, as variables of the environment. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Has the modes of files hold for it too, though it runs as root. */
+  readonly obeysModes?: boolean
   /** Options of Node.js itself. */
   readonly nodeOptions?: readonly string[]
   /** A program that runs it, and its options; the process is that program's then. */
@@ -43,6 +45,9 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const node = [...(options.under ?? []), process.execPath, ...(options.nodeOptions ?? [])]
   const command = [...node, program, 'serve']
   command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
+  if (options.obeysModes) {
+    command.unshift('setpriv', '--bounding-set', '-dac_override,-dac_read_search')
+  }
   const { logTo } = options
   const daemon = await Daemon.start(
     'sh',
