@@ -273,7 +273,7 @@ export interface MetadataStore extends MetadataVerification {
   /** Writes down how far a run has come, or how it has ended. */
   recordRun(progress: RunProgress): Promise<void>
 
-  /** Runs of a kind, the latest first. Those of a process that has ended are `stopped`. */
+  /** Runs of a kind, or of all, the latest first. Those of a process that has ended are `stopped`. */
   listRuns(query: RunsQuery): Promise<Run[]>
 
   findRun(id: number): Promise<Run | undefined>
@@ -600,7 +600,8 @@ export interface Run {
 }
 
 export interface RunsQuery {
-  readonly kind: RunKind
+  /** Of all kinds when absent. */
+  readonly kind?: RunKind
   /** Only those with a smaller id. */
   readonly before?: number
   readonly limit: number
