@@ -1,33 +1,29 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.js'
-import type { DurabilityLostError } from '../errors.js'
-import type { Registry, Stores } from '../registry/registry.js'
+import type { Registry } from '../registry/registry.js'
 import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
+import type { RunsOptions } from './runs.js'
 
 /** What keeps a registry tidy: by itself, and when somebody asks for it. */
 export interface Maintenance {
   readonly collector: Collector
-  /**
-   * Has all of it done by itself from now on.
-   *
-   * @returns what stops it, and waits until it has
-   */
-  start(onDurabilityLost: (error: DurabilityLostError) => void): () => Promise<void>
+  /** Has all of it done by itself from now on. */
+  start(): void
+  /** Asks what is under way to end soon, and waits until it has. */
+  close(): Promise<void>
 }
 
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
-  { metadata }: Stores,
   { removals }: Registry,
   config: Config,
-  log: FastifyBaseLogger,
-  now: () => number,
+  options: RunsOptions,
 ): Maintenance {
   const { gc, undo, history } = config
-  const collector = new Collector(metadata, removals, log, {
-    now,
+  const { log, now, onDurabilityLost } = options
+  const collector = new Collector(removals, {
+    ...options,
     undoMs: undo.days * dayMs,
     sliceMs: gc.sliceMs,
     brakePercent: gc.brakePercent,
@@ -37,21 +33,24 @@ export function createMaintenance(
     })),
   })
   const historyMs = Math.max(history.days, undo.days) * dayMs
-
   const collect = async (signal: AbortSignal) => {
     // What a process before this one has begun is ended also where nothing is collected.
     await removals.finish()
-    if (gc.enabled) await collector.runIfDue(signal)
+    if (gc.enabled) await collector.runIfDue()
     await collector.forgetHistory(now() - historyMs, signal)
   }
+
+  const repeated: Repeating[] = []
   return {
     collector,
-    start(onDurabilityLost) {
-      const options = { log, onDurabilityLost }
-      const repeated = [
-        new Repeating(collect, { ...options, name: 'gc', everyMs: gc.everySeconds * 1000 }),
-      ]
-      return async () => void (await Promise.all(repeated.map((one) => one.stop())))
+    start() {
+      const everyMs = gc.everySeconds * 1000
+      repeated.push(new Repeating(collect, { name: 'gc', everyMs, log, onDurabilityLost }))
+    },
+    async close() {
+      const stopped = repeated.map((one) => one.stop())
+      await collector.close()
+      await Promise.all(stopped)
     },
   }
 }
