@@ -60,8 +60,8 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     }
     const stores = { metadata, blobs }
     const registry = createRegistry(stores, config, log, now)
-    const maintenance = createMaintenance(registry, config, {
-      ...{ metadata, log, now, onDurabilityLost },
+    const maintenance = createMaintenance(stores, registry, config, {
+      ...{ log, now, onDurabilityLost },
     })
     undo.push(() => maintenance.close())
     const operatorToken = createOperatorToken()

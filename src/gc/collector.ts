@@ -131,6 +131,12 @@ export class Collector {
     if ((await ended).status === 'braked') this.#notBefore = at + brakedMs
   }
 
+  /** The bytes that a run would free at a time, if nothing changes until then. */
+  async foreseen(request: CollectRequest, at: number): Promise<number> {
+    const terms = { ...this.#termsOf(request), at }
+    return (await this.#options.metadata.planCollection(terms)).bytes
+  }
+
   /** Asks a run under way to end between two steps, and waits for it. */
   close(): Promise<void> {
     return this.#runs.close()
@@ -193,8 +199,8 @@ export class Collector {
     const { brakePercent } = this.#options
     return (
       `this run would remove ${formatBytes(bytes)} of ${formatBytes(bytesOfAll)}, more than ` +
-      `gc.brakePercent (${brakePercent} %) allows; see berth gc --dry-run, then let it go on with ` +
-      'berth gc --confirm'
+      `gc.brakePercent (${brakePercent} %) allows; look at it with --dry-run, then ` +
+      'let it go on with --confirm'
     )
   }
 

@@ -1,12 +1,14 @@
 import type { Config } from '../config.js'
-import type { Registry } from '../registry/registry.js'
+import type { Registry, Stores } from '../registry/registry.js'
 import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
 import type { RunsOptions } from './runs.js'
+import { Usage } from './usage.js'
 
 /** What keeps a registry tidy: by itself, and when somebody asks for it. */
 export interface Maintenance {
   readonly collector: Collector
+  readonly usage: Usage
   /** Has all of it done by itself from now on. */
   start(): void
   /** Asks what is under way to end soon, and waits until it has. */
@@ -16,15 +18,18 @@ export interface Maintenance {
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
+  { metadata, blobs }: Stores,
   { removals }: Registry,
   config: Config,
-  options: RunsOptions,
+  given: Omit<RunsOptions, 'metadata'>,
 ): Maintenance {
   const { gc, undo, history } = config
+  const options = { ...given, metadata }
   const { log, now, onDurabilityLost } = options
+  const undoMs = undo.days * dayMs
   const collector = new Collector(removals, {
     ...options,
-    undoMs: undo.days * dayMs,
+    undoMs,
     sliceMs: gc.sliceMs,
     brakePercent: gc.brakePercent,
     untagged: gc.untagged.map(({ repositories, collectAfterDays }) => ({
@@ -43,6 +48,7 @@ export function createMaintenance(
   const repeated: Repeating[] = []
   return {
     collector,
+    usage: new Usage(collector, { metadata, blobs, now, undoMs }),
     start() {
       const everyMs = gc.everySeconds * 1000
       repeated.push(new Repeating(collect, { name: 'gc', everyMs, log, onDurabilityLost }))

@@ -205,6 +205,9 @@ export interface MetadataStore extends MetadataVerification {
   /** What a run by these terms would remove, and nothing is changed. Takes its time. */
   planCollection(terms: CollectTerms): Promise<CollectionPlan>
 
+  /** How much is stored. Takes its time. */
+  measureStored(): Promise<StoredBytes>
+
   /** Up to `limit` removals of bytes that have begun and are not known to have ended. */
   listFileRemovals(limit: number): Promise<FileRemoval[]>
 
@@ -514,6 +517,16 @@ export interface CollectionPlan {
   readonly bytesOfAll: number
   /** The first of what would go. */
   readonly removed: readonly Removed[]
+}
+
+/** What is stored, each byte once. */
+export interface StoredBytes {
+  readonly blobCount: number
+  readonly manifestCount: number
+  /** With the blob store. */
+  readonly fileBytes: number
+  /** Of manifests and small blobs, here. */
+  readonly databaseBytes: number
 }
 
 /** Bytes in the blob store that no row speaks for any more, and where they are to go. */

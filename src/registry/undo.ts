@@ -43,12 +43,18 @@ export class Undo {
   /**
    * Deletes a repository whole, however large it is, at once.
    *
+   * @returns until when it can be restored
    * @throws {@link RegistryError} `NAME_UNKNOWN`; `DENIED` when it has a tag that may not be deleted
    */
-  async deleteRepository(repository: RepositoryName, identity: string): Promise<void> {
-    const { now, tagRulesOf } = this.#options
+  async deleteRepository(
+    repository: RepositoryName,
+    identity: string,
+  ): Promise<{ readonly restorableUntil: number }> {
+    const { now, undoMs, tagRulesOf } = this.#options
+    const at = now()
     const tagRules = tagRulesOf(repository)
-    await this.#metadata.deleteRepository({ repository, identity, at: now(), tagRules })
+    await this.#metadata.deleteRepository({ repository, identity, at, tagRules })
+    return { restorableUntil: at + undoMs }
   }
 
   /**

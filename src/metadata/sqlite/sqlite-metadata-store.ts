@@ -36,6 +36,7 @@ import type {
   RunProgress,
   RunsQuery,
   StoredBlob,
+  StoredBytes,
   StoredManifest,
   StoreUpload,
   TagRemoval,
@@ -262,6 +263,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   listFileRemovals(limit: number): Promise<FileRemoval[]> {
     return this.#read(() => this.#collecting.listFileRemovals(limit))
+  }
+
+  measureStored(): Promise<StoredBytes> {
+    return this.#survey.ask('measureStored')
   }
 
   planCollection(terms: CollectTerms): Promise<CollectionPlan> {

@@ -1,7 +1,8 @@
-import type { CollectionPlan, CollectTerms } from '../metadata-store.js'
+import type { CollectionPlan, CollectTerms, StoredBytes } from '../metadata-store.js'
 import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
 import { Soundness } from './soundness.js'
+import { UsageSurvey } from './usage-survey.js'
 
 /**
  * Questions whose answer may take seconds, as the survey thread has them answered: one after the other,
@@ -14,15 +15,18 @@ export interface SurveyQuestions {
   readonly listTables: () => string[]
   /** What is wrong with a table, its indexes and its foreign keys; some of it, where it is much. */
   readonly checkTable: (table: string) => string[]
+  readonly measureStored: () => StoredBytes
   readonly planCollection: (terms: CollectTerms) => CollectionPlan
 }
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
   const soundness = new Soundness(connection)
+  const usage = new UsageSurvey(connection)
   const collection = new CollectPlan(connection)
   return {
     listTables: () => soundness.listTables(),
     checkTable: (table) => soundness.checkTable(table),
+    measureStored: () => usage.measure(),
     planCollection: (terms) => collection.plan(terms),
   }
 }
