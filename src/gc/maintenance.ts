@@ -16,11 +16,14 @@ export interface Maintenance {
   start(onDurabilityLost: (error: DurabilityLostError) => void): () => Promise<void>
 }
 
+/** Pulls of the last few seconds are in memory alone. */
+const pullsMs = 5_000
+
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
   { metadata }: Stores,
-  { removals }: Registry,
+  { pulls, removals }: Registry,
   config: Config,
   log: FastifyBaseLogger,
   now: () => number,
@@ -49,6 +52,7 @@ export function createMaintenance(
     start(onDurabilityLost) {
       const options = { log, onDurabilityLost }
       const repeated = [
+        new Repeating(() => pulls.flush(), { ...options, name: 'pull times', everyMs: pullsMs }),
         new Repeating(collect, { ...options, name: 'gc', everyMs: gc.everySeconds * 1000 }),
       ]
       return async () => void (await Promise.all(repeated.map((one) => one.stop())))
