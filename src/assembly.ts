@@ -76,6 +76,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       onDurabilityLost,
     }
     const app = await buildApp(dependencies)
+    undo.push(() => registry.pulls.close())
     undo.push(() => closeWithin(app, config.http.shutdownSeconds))
     return { directory, stores, registry, maintenance, app, operatorToken, close: rewind }
   } catch (error) {

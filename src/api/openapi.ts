@@ -6,6 +6,9 @@ import { problemSchema } from './problems.js'
 
 /** What the tags of operations mean, in the order in which they are shown. */
 const TAGS = [
+  { name: 'repositories', description: 'Repositories, and what is in them.' },
+  { name: 'gc', description: 'Collecting garbage.' },
+  { name: 'usage', description: 'What takes up space.' },
   { name: 'runs', description: 'Runs of what cleans up, checks and copies.' },
   { name: 'about', description: 'The API itself.' },
 ]

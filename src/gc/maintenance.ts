@@ -15,11 +15,14 @@ export interface Maintenance {
   close(): Promise<void>
 }
 
+/** Pulls of the last few seconds are in memory alone. */
+const pullsMs = 5_000
+
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
   { metadata, blobs }: Stores,
-  { removals }: Registry,
+  { pulls, removals }: Registry,
   config: Config,
   given: Omit<RunsOptions, 'metadata'>,
 ): Maintenance {
@@ -50,8 +53,13 @@ export function createMaintenance(
     collector,
     usage: new Usage(collector, { metadata, blobs, now, undoMs }),
     start() {
-      const everyMs = gc.everySeconds * 1000
-      repeated.push(new Repeating(collect, { name: 'gc', everyMs, log, onDurabilityLost }))
+      const repeat = (
+        name: string,
+        everyMs: number,
+        work: (signal: AbortSignal) => Promise<void>,
+      ) => void repeated.push(new Repeating(work, { name, everyMs, log, onDurabilityLost }))
+      repeat('pull times', pullsMs, () => pulls.flush())
+      repeat('gc', gc.everySeconds * 1000, collect)
     },
     async close() {
       const stopped = repeated.map((one) => one.stop())

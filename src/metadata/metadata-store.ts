@@ -10,7 +10,7 @@ import type { MetadataVerification } from './metadata-verification.js'
  * Two methods are not durable, `openUpload` and `advanceUpload`: what they did survives the process,
  * whatever ends it, but a power cut may take it, back to any earlier state of the session, none
  * included. No client was told that an upload is safe; it finds the offset that is left, or 404, and
- * sends the rest again. Every durable method that changes something makes durable what was done
+ * sends the rest again. Nor are `beginCommit` and `recordPulls`, whose texts say why. Every durable method that changes something makes durable what was done
  * before it, too.
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
@@ -280,6 +280,12 @@ export interface MetadataStore extends MetadataVerification {
   listRuns(query: RunsQuery): Promise<Run[]>
 
   findRun(id: number): Promise<Run | undefined>
+
+  /**
+   * Remembers when manifests were last asked for; those that are not there any more are left out. Not
+   * durable: a power cut may take the latest times, and nothing but a rule about them would miss them.
+   */
+  recordPulls(pulls: readonly Pull[]): Promise<void>
 
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>
@@ -574,6 +580,12 @@ export interface RestoreTagsOf extends Removal {
   readonly deletedAt: number
   readonly after: string
   readonly limit: number
+}
+
+export interface Pull {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly at: number
 }
 
 export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'

@@ -6,6 +6,7 @@ import { parseManifest, type Manifest, type ManifestReference } from '../oci/man
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
 import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
+import type { Pulls } from './pulls.js'
 import type { Quotas } from './quotas.js'
 
 export interface ManifestsOptions {
@@ -20,6 +21,8 @@ export interface ManifestsOptions {
   readonly indexChildren: 'required' | 'listed' | 'none'
   /** `os/architecture`, as `linux/amd64`. */
   readonly indexPlatforms: readonly string[]
+  /** Is told of each manifest that somebody gets. */
+  readonly pulls: Pulls
   /** Which tags of a repository may not change. */
   readonly tagRulesOf: (repository: RepositoryName) => TagRules
 }
@@ -98,14 +101,18 @@ export class Manifests {
   }
 
   /**
-   * What a tag points to, or the manifest of a digest; its bytes are checked against its digest.
+   * What a tag points to, or the manifest of a digest; its bytes are checked against its digest. For
+   * somebody who pulls it, which is noted.
    *
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
    */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     const stored = await this.#metadata.getManifest(repository, reference)
     const { digest, bytes } = stored
-    if (digestOf(bytes, algorithmOf(digest)) === digest) return stored
+    if (digestOf(bytes, algorithmOf(digest)) === digest) {
+      this.#options.pulls.note(repository, digest)
+      return stored
+    }
     this.#log.error({ repository, digest }, 'a stored manifest is damaged')
     throw new RegistryError(
       'MANIFEST_UNKNOWN',

@@ -20,6 +20,7 @@ import type {
   OpenUpload,
   Page,
   PageRequest,
+  Pull,
   PutBlob,
   PutManifest,
   Quota,
@@ -299,6 +300,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   checkPart(part: string): Promise<string[]> {
     return this.#survey.ask('checkTable', part)
+  }
+
+  recordPulls(pulls: readonly Pull[]): Promise<void> {
+    return this.#writer.write('recordPulls', pulls)
   }
 
   async checkReady(at: number): Promise<void> {

@@ -9,6 +9,7 @@ import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { RemovalWrites } from './removal-writes.js'
 import { Removing } from './removing.js'
+import { PullWrites } from './pull-writes.js'
 import { QuotaGuard } from './quota-guard.js'
 import { Repositories } from './repositories.js'
 import { RunWrites } from './run-writes.js'
@@ -36,6 +37,7 @@ type WriteName =
   | 'openUpload'
   | 'putBlob'
   | 'putManifest'
+  | 'recordPulls'
   | 'recordRun'
   | 'removeDeletedTags'
   | 'restoreManifest'
@@ -68,6 +70,7 @@ export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set([
   'advanceUpload',
   'beginCommit',
   'openUpload',
+  'recordPulls',
   // These two write nothing that is kept.
   'requireRoom',
   'watchQuotas',
@@ -99,6 +102,7 @@ export function prepareWrites(connection: Connection): Writes {
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
   const removals = new RemovalWrites(connection)
+  const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
@@ -124,6 +128,7 @@ export function prepareWrites(connection: Connection): Writes {
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),
     putManifest: (...args) => manifests.putManifest(...args),
+    recordPulls: (...args) => pulls.recordPulls(...args),
     recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
     restoreManifest: (...args) => undo.restoreManifest(...args),
