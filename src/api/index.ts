@@ -6,12 +6,16 @@ import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
-import type { Registry } from '../registry/registry.js'
+import { dayMs, type Registry } from '../registry/registry.js'
 import { Endpoints } from './endpoints.js'
+import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
+import { manifestRoutes } from './manifests.js'
 import { describeRoutes, openApiRoutes } from './openapi.js'
 import { sendProblem } from './problems.js'
+import { repositoryRoutes } from './repositories.js'
 import { runRoutes } from './runs.js'
+import { tagRoutes } from './tags.js'
 import { checkRequests, translatedCheck } from './validation.js'
 
 export interface ApiOptions {
@@ -31,7 +35,9 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { policy, operatorToken, metadata, onError } = options
+  const { config, registry, policy, operatorToken, metadata, now, onError } = options
+  const { manifests } = registry
+  const undoMs = config.undo.days * dayMs
   const operator = new Operator(operatorToken)
   const endpoints = new Endpoints(app)
 
@@ -53,6 +59,10 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
 
   await app.register(
     async (v1) => {
+      await v1.register(repositoryRoutes, { metadata, now })
+      await v1.register(tagRoutes, { metadata, manifests })
+      await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
+      await v1.register(historyRoutes, { metadata, now, undoMs })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

@@ -1,6 +1,7 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.js'
 import type { Manifest } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { Inspection } from './inspection.js'
 
 /**
  * What exists, and who points to whom. Every method is one unit of work: it happens whole and
@@ -14,7 +15,7 @@ import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
-export interface MetadataStore {
+export interface MetadataStore extends Inspection {
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
   getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
 
@@ -47,7 +48,7 @@ export interface MetadataStore {
    *
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
    */
-  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
+  deleteManifest(removal: DigestRemoval): Promise<DeletedTags>
 
   /**
    * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
@@ -76,6 +77,14 @@ export interface MetadataStore {
 
   /** The manifest of the tag that moved last, or undefined when the repository has no tag. */
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined>
+
+  /**
+   * Says what a repository is for, and makes it when it is not there. With a description the catalog
+   * shows it, whatever it has; without, as long as it has a manifest.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty
+   */
+  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }>
 
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN` */
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob>
@@ -234,6 +243,21 @@ export interface TagRemoval extends Removal {
 
 export interface DigestRemoval extends Removal {
   readonly digest: Digest
+}
+
+/** The tags that went along with a manifest. */
+export interface DeletedTags {
+  /** Whether {@link MetadataStore.removeDeletedTags} has something to tidy up. */
+  readonly tagsAreLeft: boolean
+  /** The first hundred by name. */
+  readonly tags: readonly string[]
+  readonly hasMoreTags: boolean
+}
+
+export interface DescribeRepository {
+  readonly repository: RepositoryName
+  readonly description: string
+  readonly at: number
 }
 
 /** What has happened to a tag, a manifest or a repository. */

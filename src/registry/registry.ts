@@ -21,7 +21,7 @@ export interface Registry {
   readonly search: Search
 }
 
-const dayMs = 24 * 60 * 60 * 1000
+export const dayMs = 24 * 60 * 60 * 1000
 
 export function createRegistry(
   stores: Stores,

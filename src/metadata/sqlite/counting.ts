@@ -70,7 +70,7 @@ export class Counting {
     let bytes = sizeBytes
     for (const digest of this.#references.all(id)) bytes += this.#count(repositoryId, digest)
     this.#add.run(bytes, repositoryId)
-    this.#show.run(repositoryId)
+    this.show(repositoryId)
   }
 
   /** A manifest has been deleted. To be called when it is marked so, and its references are there. */
@@ -80,6 +80,16 @@ export class Counting {
       if (this.#uncountBlob.run(repositoryId, digest).changes > 0) bytes += this.#sizeOf(digest)
     }
     this.#add.run(-bytes, repositoryId)
+    this.hideWhenEmpty(repositoryId)
+  }
+
+  /** The catalog shows the repository from now on. */
+  show(repositoryId: number): void {
+    this.#show.run(repositoryId)
+  }
+
+  /** The catalog does not show it any more when it has neither a manifest nor a description. */
+  hideWhenEmpty(repositoryId: number): void {
     this.#hideWhenEmpty.run({ repositoryId })
   }
 

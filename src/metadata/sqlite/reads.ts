@@ -13,6 +13,7 @@ import type {
 } from '../metadata-store.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
+import { InspectionReads } from './inspection-reads.js'
 import { ManifestContents } from './manifest-contents.js'
 import { leasedUntil, manifestColumns, manifestLease, type ManifestRow } from './manifest-rows.js'
 import { pageOf } from './pages.js'
@@ -47,6 +48,7 @@ export class Reads {
   readonly #search: RepositorySearch
   readonly #contents: ManifestContents
   readonly #tags: TagReads
+  readonly inspection: InspectionReads
   readonly #manifestByTag: Statement<[string, string], ManifestRow>
   readonly #manifestByDigest: Statement<[string, string], ManifestRow>
   readonly #repositoriesAfter: Statement<[string, number], string>
@@ -71,6 +73,7 @@ export class Reads {
     this.#search = new RepositorySearch(connection)
     this.#contents = new ManifestContents(connection)
     this.#tags = new TagReads(connection, this.#contents)
+    this.inspection = new InspectionReads(connection, this.#tags)
     this.#manifestByTag = connection.prepare(
       `select ${manifestColumns} from repositories r
        join tags t on t.repository_id = r.id and t.name = ?

@@ -1,9 +1,24 @@
 import { fileURLToPath } from 'node:url'
 import type { Digest } from '../../oci/digest.js'
-import type { Reference, RepositoryName } from '../../oci/reference.js'
+import type { Reference, RepositoryName, Tag } from '../../oci/reference.js'
+import type {
+  DeletedManifest,
+  DeletedManifestsQuery,
+  DeletedQuery,
+  DeletedRepository,
+  HistoryEntry,
+  HistoryQuery,
+  LiveManifestRecord,
+  ManifestDetails,
+  RepositoriesQuery,
+  RepositoryRecord,
+  TagRecord,
+} from '../inspection.js'
 import type {
   AdvanceUpload,
   BeginRun,
+  DeletedTags,
+  DescribeRepository,
   DigestRemoval,
   LeaseRequest,
   MetadataStore,
@@ -90,7 +105,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteTag', removal)
   }
 
-  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
+  deleteManifest(removal: DigestRemoval): Promise<DeletedTags> {
     return this.#writer.write('deleteManifest', removal)
   }
 
@@ -116,6 +131,57 @@ export class SqliteMetadataStore implements MetadataStore {
 
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
     return this.#read(() => this.#reads.findNewestManifest(repository))
+  }
+
+  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }> {
+    return this.#writer.write('describeRepository', description)
+  }
+
+  listRepositoryRecords(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
+    return this.#read(() => this.#reads.inspection.listRepositoryRecords(query))
+  }
+
+  getRepositoryRecord(repository: RepositoryName): Promise<RepositoryRecord> {
+    return this.#read(() => this.#reads.inspection.getRepositoryRecord(repository))
+  }
+
+  listTagRecords(repository: RepositoryName, page: PageRequest): Promise<Page<TagRecord>> {
+    return this.#read(() => this.#reads.inspection.listTagRecords(repository, page))
+  }
+
+  getTagRecord(repository: RepositoryName, tag: Tag): Promise<TagRecord> {
+    return this.#read(() => this.#reads.inspection.getTagRecord(repository, tag))
+  }
+
+  listManifestRecords(
+    repository: RepositoryName,
+    page: PageRequest,
+  ): Promise<Page<LiveManifestRecord>> {
+    return this.#read(() => this.#reads.inspection.listManifestRecords(repository, page))
+  }
+
+  listDeletedManifests(query: DeletedManifestsQuery): Promise<Page<DeletedManifest>> {
+    return this.#read(() => this.#reads.inspection.listDeletedManifests(query))
+  }
+
+  getManifestDetails(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
+    return this.#read(() => this.#reads.inspection.getManifestDetails(repository, digest))
+  }
+
+  listTagsOfManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    page: PageRequest,
+  ): Promise<Page<string>> {
+    return this.#read(() => this.#reads.inspection.listTagsOfManifest(repository, digest, page))
+  }
+
+  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
+    return this.#read(() => this.#reads.inspection.listHistory(query))
+  }
+
+  listDeletedRepositories(query: DeletedQuery): Promise<Page<DeletedRepository>> {
+    return this.#read(() => this.#reads.inspection.listDeletedRepositories(query))
   }
 
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {

@@ -6,6 +6,7 @@ import { HistoryWrites } from './history-writes.js'
 import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { Repositories } from './repositories.js'
+import { RepositoryWrites } from './repository-writes.js'
 import { RunWrites } from './run-writes.js'
 import { TagWrites } from './tag-writes.js'
 import { Untagging } from './untagging.js'
@@ -19,6 +20,7 @@ type WriteName =
   | 'deleteBlob'
   | 'deleteManifest'
   | 'deleteTag'
+  | 'describeRepository'
   | 'expireUploads'
   | 'forgetUploadRemains'
   | 'markBlobDamaged'
@@ -66,6 +68,7 @@ export function prepareWrites(connection: Connection): Writes {
   })
   const blobs = new BlobWrites(connection, repositories, keeping, counting, uploads)
   const runs = new RunWrites(connection)
+  const repositoryWrites = new RepositoryWrites(connection, repositories, counting)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,
@@ -77,6 +80,7 @@ export function prepareWrites(connection: Connection): Writes {
     deleteBlob: (...args) => blobs.deleteBlob(...args),
     deleteManifest: (...args) => manifests.deleteManifest(...args),
     deleteTag: (...args) => manifests.deleteTag(...args),
+    describeRepository: (...args) => repositoryWrites.describeRepository(...args),
     expireUploads: (...args) => uploads.expireUploads(...args),
     forgetReceivedDigests: () => uploads.forgetReceivedDigests(),
     forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
