@@ -7,14 +7,18 @@ import type { DurabilityLostError } from '../errors.js'
 import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
-import type { Registry } from '../registry/registry.js'
+import { dayMs, type Registry } from '../registry/registry.js'
 import { Endpoints } from './endpoints.js'
+import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
+import { manifestRoutes } from './manifests.js'
 import { describeRoutes, openApiRoutes } from './openapi.js'
 import { sendProblem } from './problems.js'
 import { gcRoutes } from './gc.js'
-import { undoRoutes } from './undo.js'
+import { repositoryRoutes } from './repositories.js'
 import { runRoutes } from './runs.js'
+import { tagRoutes } from './tags.js'
+import { undoRoutes } from './undo.js'
 import { usageRoutes } from './usage.js'
 import { checkRequests, translatedCheck } from './validation.js'
 
@@ -36,7 +40,9 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { config, registry, maintenance, metadata, policy, operatorToken, onError } = options
+  const { config, registry, maintenance, metadata, policy, operatorToken, now, onError } = options
+  const { manifests } = registry
+  const undoMs = config.undo.days * dayMs
   const operator = new Operator(operatorToken)
   const endpoints = new Endpoints(app)
 
@@ -58,6 +64,10 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
 
   await app.register(
     async (v1) => {
+      await v1.register(repositoryRoutes, { metadata, now })
+      await v1.register(tagRoutes, { metadata, manifests })
+      await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
+      await v1.register(historyRoutes, { metadata, now, undoMs })
       await v1.register(undoRoutes, { undo: registry.undo })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
       await v1.register(usageRoutes, { usage: maintenance.usage })

@@ -1,6 +1,7 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.js'
 import type { Manifest } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { Inspection } from './inspection.js'
 import type { MetadataVerification } from './metadata-verification.js'
 
 /**
@@ -15,7 +16,7 @@ import type { MetadataVerification } from './metadata-verification.js'
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
-export interface MetadataStore extends MetadataVerification {
+export interface MetadataStore extends Inspection, MetadataVerification {
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
   getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
 
@@ -52,7 +53,7 @@ export interface MetadataStore extends MetadataVerification {
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
    *   {@link ManifestRemoval.tagRules} keep a tag that points to it, naming one
    */
-  deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
+  deleteManifest(removal: ManifestRemoval): Promise<DeletedTags>
 
   /**
    * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
@@ -81,6 +82,14 @@ export interface MetadataStore extends MetadataVerification {
 
   /** The manifest of the tag that moved last, or undefined when the repository has no tag. */
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined>
+
+  /**
+   * Says what a repository is for, and makes it when it is not there. With a description the catalog
+   * shows it, whatever it has; without, as long as it has a manifest.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty
+   */
+  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }>
 
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN` */
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob>
@@ -263,13 +272,6 @@ export interface MetadataStore extends MetadataVerification {
    */
   restoreTagsOf(restore: RestoreTagsOf): Promise<string | undefined>
 
-  /**
-   * What has happened in a repository, or to one of its tags, the latest first.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`
-   */
-  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>>
-
   /** Writes down that a run of maintenance has begun, and gives its id. */
   beginRun(run: BeginRun): Promise<number>
 
@@ -378,28 +380,24 @@ export interface ManifestRemoval extends DigestRemoval {
   readonly tagRules: TagRules
 }
 
+/** The tags that went along with a manifest. */
+export interface DeletedTags {
+  /** Whether {@link MetadataStore.removeDeletedTags} has something to tidy up. */
+  readonly tagsAreLeft: boolean
+  /** The first hundred by name. */
+  readonly tags: readonly string[]
+  readonly hasMoreTags: boolean
+}
+
+export interface DescribeRepository {
+  readonly repository: RepositoryName
+  readonly description: string
+  readonly at: number
+}
+
 /** What has happened to a tag, a manifest or a repository. */
 export type HistoryAction =
   'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
-
-export interface HistoryEntry {
-  readonly id: number
-  /** Absent where it is about a manifest or the repository itself. */
-  readonly tag?: Tag
-  readonly action: HistoryAction
-  readonly from?: Digest
-  readonly to?: Digest
-  readonly at: number
-  readonly identity: string
-}
-
-export interface HistoryQuery {
-  readonly repository: RepositoryName
-  readonly tag?: Tag
-  /** Only those with a smaller id. */
-  readonly before?: number
-  readonly limit: number
-}
 
 export interface PageRequest {
   /** Entries after this one, which need not exist. */

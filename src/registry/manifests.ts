@@ -35,6 +35,14 @@ export interface PushedManifest {
   readonly identity: string
 }
 
+/** What a delete has taken, and how long it can be brought back. */
+export interface Deletion {
+  /** The first hundred by name. */
+  readonly tags: readonly string[]
+  readonly hasMoreTags: boolean
+  readonly restorableUntil: number
+}
+
 /** How many tags of deleted manifests one transaction removes: a millisecond or two. */
 const untagBatch = 250
 
@@ -136,22 +144,29 @@ export class Manifests {
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when a tag may not go
    * @see distribution-spec, "Content Management"
    */
-  async delete(repository: RepositoryName, reference: Reference, identity: string): Promise<void> {
+  async delete(
+    repository: RepositoryName,
+    reference: Reference,
+    identity: string,
+  ): Promise<Deletion> {
     const at = this.#options.now()
+    const restorableUntil = at + this.#options.undoMs
     const removal = {
       repository,
       identity,
       at,
-      reviewAt: at + this.#options.undoMs,
+      reviewAt: restorableUntil,
       tagRules: this.#options.tagRulesOf(repository),
     }
     if (reference.tag !== undefined) {
-      await this.#metadata.deleteTag({ ...removal, tag: reference.tag })
-      return
+      const { tag } = reference
+      await this.#metadata.deleteTag({ ...removal, tag })
+      return { tags: [tag], hasMoreTags: false, restorableUntil }
     }
     const { digest } = reference
-    const { tagsAreLeft } = await this.#metadata.deleteManifest({ ...removal, digest })
-    if (tagsAreLeft) this.#announceTagsLeft()
+    const deleted = await this.#metadata.deleteManifest({ ...removal, digest })
+    if (deleted.tagsAreLeft) this.#announceTagsLeft()
+    return { tags: deleted.tags, hasMoreTags: deleted.hasMoreTags, restorableUntil }
   }
 
   /** Has `listener` called after each delete that leaves something for {@link untag}. */

@@ -30,7 +30,7 @@ export interface Registry {
   readonly removals: FileRemovals
 }
 
-const dayMs = 24 * 60 * 60 * 1000
+export const dayMs = 24 * 60 * 60 * 1000
 
 export function createRegistry(
   stores: Stores,

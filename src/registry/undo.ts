@@ -154,7 +154,7 @@ export class Undo {
       })
       for (const { tag, at } of page.entries) {
         if (at <= time) return
-        if (tag !== undefined) yield tag
+        if (tag !== undefined) yield tag as Tag
       }
       before = page.entries.at(-1)?.id
       if (!page.hasMore || before === undefined) return

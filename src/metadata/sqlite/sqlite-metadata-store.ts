@@ -1,6 +1,19 @@
 import { fileURLToPath } from 'node:url'
 import type { Digest } from '../../oci/digest.js'
-import type { Reference, RepositoryName } from '../../oci/reference.js'
+import type { Reference, RepositoryName, Tag } from '../../oci/reference.js'
+import type {
+  DeletedManifest,
+  DeletedManifestsQuery,
+  DeletedQuery,
+  DeletedRepository,
+  HistoryEntry,
+  HistoryQuery,
+  LiveManifestRecord,
+  ManifestDetails,
+  RepositoriesQuery,
+  RepositoryRecord,
+  TagRecord,
+} from '../inspection.js'
 import type {
   AdvanceUpload,
   BeginCommit,
@@ -9,10 +22,10 @@ import type {
   CollectionPlan,
   CollectStep,
   CollectTerms,
+  DeletedTags,
+  DescribeRepository,
   DigestRemoval,
   FileRemoval,
-  HistoryEntry,
-  HistoryQuery,
   LeaseRequest,
   ManifestRemoval,
   MetadataStore,
@@ -126,7 +139,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteTag', removal)
   }
 
-  async deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
+  async deleteManifest(removal: ManifestRemoval): Promise<DeletedTags> {
     const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
     return this.#writer.write('deleteManifest', { ...removal, look })
   }
@@ -153,6 +166,57 @@ export class SqliteMetadataStore implements MetadataStore {
 
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
     return this.#read(() => this.#reads.findNewestManifest(repository))
+  }
+
+  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }> {
+    return this.#writer.write('describeRepository', description)
+  }
+
+  listRepositoryRecords(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
+    return this.#read(() => this.#reads.inspection.listRepositoryRecords(query))
+  }
+
+  getRepositoryRecord(repository: RepositoryName): Promise<RepositoryRecord> {
+    return this.#read(() => this.#reads.inspection.getRepositoryRecord(repository))
+  }
+
+  listTagRecords(repository: RepositoryName, page: PageRequest): Promise<Page<TagRecord>> {
+    return this.#read(() => this.#reads.inspection.listTagRecords(repository, page))
+  }
+
+  getTagRecord(repository: RepositoryName, tag: Tag): Promise<TagRecord> {
+    return this.#read(() => this.#reads.inspection.getTagRecord(repository, tag))
+  }
+
+  listManifestRecords(
+    repository: RepositoryName,
+    page: PageRequest,
+  ): Promise<Page<LiveManifestRecord>> {
+    return this.#read(() => this.#reads.inspection.listManifestRecords(repository, page))
+  }
+
+  listDeletedManifests(query: DeletedManifestsQuery): Promise<Page<DeletedManifest>> {
+    return this.#read(() => this.#reads.inspection.listDeletedManifests(query))
+  }
+
+  getManifestDetails(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
+    return this.#read(() => this.#reads.inspection.getManifestDetails(repository, digest))
+  }
+
+  listTagsOfManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    page: PageRequest,
+  ): Promise<Page<string>> {
+    return this.#read(() => this.#reads.inspection.listTagsOfManifest(repository, digest, page))
+  }
+
+  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
+    return this.#read(() => this.#reads.inspection.listHistory(query))
+  }
+
+  listDeletedRepositories(query: DeletedQuery): Promise<Page<DeletedRepository>> {
+    return this.#read(() => this.#reads.inspection.listDeletedRepositories(query))
   }
 
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
@@ -272,10 +336,6 @@ export class SqliteMetadataStore implements MetadataStore {
 
   planCollection(terms: CollectTerms): Promise<CollectionPlan> {
     return this.#survey.ask('planCollection', terms)
-  }
-
-  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
-    return this.#read(() => this.#reads.listHistory(query))
   }
 
   beginRun(run: BeginRun): Promise<number> {

@@ -12,6 +12,7 @@ import { Removing } from './removing.js'
 import { PullWrites } from './pull-writes.js'
 import { QuotaGuard } from './quota-guard.js'
 import { Repositories } from './repositories.js'
+import { RepositoryWrites } from './repository-writes.js'
 import { RunWrites } from './run-writes.js'
 import { TagGuard } from './tag-guard.js'
 import { TagWrites } from './tag-writes.js'
@@ -28,6 +29,7 @@ type WriteName =
   | 'collect'
   | 'deleteBlob'
   | 'deleteTag'
+  | 'describeRepository'
   | 'expireUploads'
   | 'forgetFileRemovals'
   | 'forgetHistory'
@@ -104,6 +106,7 @@ export function prepareWrites(connection: Connection): Writes {
   const removals = new RemovalWrites(connection)
   const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
+  const repositoryWrites = new RepositoryWrites(connection, repositories, counting)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,
@@ -118,6 +121,7 @@ export function prepareWrites(connection: Connection): Writes {
     deleteManifest: (...args) => manifests.deleteManifest(...args),
     deleteRepository: (...args) => undo.deleteRepository(...args),
     deleteTag: (...args) => manifests.deleteTag(...args),
+    describeRepository: (...args) => repositoryWrites.describeRepository(...args),
     expireUploads: (...args) => uploads.expireUploads(...args),
     forgetFileRemovals: (...args) => removals.forgetFileRemovals(...args),
     forgetHistory: (...args) => removals.forgetHistory(...args),
