@@ -91,6 +91,11 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
+/** Whether an error of the system says only that the process has too much open, or no memory. */
+export function isShortage(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE', 'ENOMEM'].includes(errorCode(error) ?? '')
+}
+
 /** The `code` of a Node.js or SQLite error, or undefined. */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
@@ -102,6 +107,15 @@ export function storageFull(cause: unknown): RegistryError {
   return new RegistryError(
     'STORAGE_FULL',
     'the registry has no space left to store this; free some and try again',
+    { cause },
+  )
+}
+
+/** What a client reads when the process has too much open, or no memory. */
+export function outOfReach(cause: unknown): RegistryError {
+  return new RegistryError(
+    'UNAVAILABLE',
+    'the registry has too many files open, or too little memory, to do this now; try again soon',
     { cause },
   )
 }

@@ -154,8 +154,9 @@ export class Blobs {
 
   async #readInline({ digest }: StoredBlob): Promise<Buffer> {
     const bytes = await this.#metadata.readInlineBlob(digest)
-    if (bytes === undefined || digestOf(bytes, algorithmOf(digest)) !== digest) {
-      throw new BlobDamagedError('the inline bytes do not have their digest')
+    if (bytes === undefined) throw new BlobDamagedError('missing', 'the inline bytes are missing')
+    if (digestOf(bytes, algorithmOf(digest)) !== digest) {
+      throw new BlobDamagedError('content', 'the inline bytes do not have their digest')
     }
     return bytes
   }

@@ -44,12 +44,22 @@ export interface BlobStore {
   abort(uploadId: string): Promise<void>
 
   /**
-   * Opens a blob for reading.
+   * Opens a blob for reading. Opened and closed again, it is known to be there and to have its size,
+   * without a byte of it having been read.
    *
    * @param sizeBytes - the size of the whole blob; checked before anything is promised
-   * @throws {@link BlobDamagedError} when it is missing or unreadable, or has another size
+   * @throws {@link BlobDamagedError} when it is missing or unreadable, or has another size;
+   *   {@link RegistryError} `UNAVAILABLE` when there is no room to open anything at the moment
    */
   open(digest: Digest, sizeBytes: number): Promise<OpenBlob>
+
+  /**
+   * Reads every byte of a blob and compares its digest.
+   *
+   * @throws as {@link open}; {@link BlobDamagedError} also when it has another digest; the reason of
+   *   {@link CheckOptions.signal}
+   */
+  check(digest: Digest, sizeBytes: number, options?: CheckOptions): Promise<void>
 
   /**
    * The name of a blob, for a server in front that has the same store before it and can send the
@@ -60,6 +70,48 @@ export interface BlobStore {
    * @throws {@link BlobDamagedError} as {@link open}
    */
   locate(digest: Digest, sizeBytes: number): Promise<string | undefined>
+
+  /**
+   * Removes the bytes of a blob, if there are any. A power cut may bring them back: then they are
+   * bytes that no row knows of, which harms nobody, and {@link listBlobs} finds them. To be sure of
+   * more would cost a sync for every blob that is collected.
+   *
+   * The caller has made sure that no {@link commit} of this digest runs meanwhile.
+   */
+  remove(digest: Digest): Promise<void>
+
+  /**
+   * Puts what lies in the place of a blob aside, whatever it is, and whatever was put aside of this
+   * digest before: for a person to look at. No read finds it any more. A power cut may bring it
+   * back, as with {@link remove}.
+   *
+   * The caller has made sure that no {@link commit} of this digest runs meanwhile.
+   *
+   * @returns the name by which a person finds it; undefined when nothing was there
+   */
+  quarantine(digest: Digest): Promise<string | undefined>
+
+  /**
+   * What really lies where blobs are, in the order of their digests. For whoever verifies the store,
+   * and for nobody else: what exists is known by the metadata store.
+   *
+   * Bytes of a blob that is about to exist are here already; what was removed meanwhile may be missing.
+   */
+  listBlobs(page: StoredFilesRequest): Promise<StoredFiles>
+
+  /** As {@link listBlobs}, what really lies where the bytes of uploads are. */
+  listUploads(page: StoredFilesRequest): Promise<StoredFiles>
+
+  /**
+   * Removes something that a list has named and that is neither a blob nor an upload.
+   *
+   * @returns false when it is still there, as it has other things in it: for a person to look at
+   * @throws an error for any name that is not one of these
+   */
+  removeStray(name: string): Promise<boolean>
+
+  /** The room for more bytes; undefined where no end of it is known. */
+  freeSpace(): Promise<FreeSpace | undefined>
 
   /** Throws when nothing can be written. */
   checkReady(): Promise<void>
@@ -78,6 +130,43 @@ export interface UploadedBlob {
   readonly receivedDigest?: Digest
 }
 
+export interface CheckOptions {
+  /** No more than so many on average, so that others get their part of the disk. */
+  readonly bytesPerSecond?: number
+  readonly signal?: AbortSignal
+}
+
+export interface StoredFilesRequest {
+  /** Entries after this {@link StoredFile.name}, which need not be there any more. */
+  readonly after?: string
+  readonly limit: number
+}
+
+export interface StoredFiles {
+  readonly entries: StoredFile[]
+  readonly hasMore: boolean
+}
+
+/** A blob, the bytes of an upload, or a stray: something that the store has not put there. */
+export interface StoredFile {
+  /** What the store calls it. Lists are in the order of these. */
+  readonly name: string
+  /** Whose bytes they should be, where it lies in the place of a blob. */
+  readonly digest?: Digest
+  /** Whose bytes they are, where it is called as an upload. */
+  readonly uploadId?: string
+  readonly sizeBytes: number
+  /** When it was written, or got its name, whichever came last; milliseconds since 1970 UTC. */
+  readonly modifiedAt: number
+}
+
+export interface FreeSpace {
+  /** What this process may still fill. */
+  readonly freeBytes: number
+  /** The size of the whole, be it full or not. */
+  readonly totalBytes: number
+}
+
 export interface ByteRange {
   readonly firstByte: number
   /** Inclusive. */
@@ -89,7 +178,7 @@ export interface OpenBlob {
   /**
    * Sends exactly the bytes of a range, in order, as fast as the sink takes them.
    *
-   * @throws {@link BlobDamagedError} when they end too early; what the sink throws
+   * @throws {@link BlobDamagedError} when they end too early or cannot be read; what the sink throws
    */
   send(range: ByteRange, sink: BlobSink): Promise<void>
 
@@ -118,7 +207,16 @@ export interface DirectConnection {
   sent(byteCount: number): void
 }
 
+/** What is wrong with a blob; the last can be told only by reading all of it. */
+export type BlobDamage = 'missing' | 'unreadable' | 'size' | 'content'
+
 /** A blob that should be there is not, or not as it was stored. */
 export class BlobDamagedError extends Error {
   override readonly name = 'BlobDamagedError'
+  readonly damage: BlobDamage
+
+  constructor(damage: BlobDamage, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.damage = damage
+  }
 }

@@ -1,32 +1,58 @@
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import {
+  lstat,
+  mkdir,
+  open,
+  rename,
+  rm,
+  statfs,
+  unlink,
+  writeFile,
+  type FileHandle,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { sync, syncFolder } from '../durable-files.js'
-import { errorCode, isDiskFull, RegistryError, storageFull } from '../errors.js'
-import { algorithmOf, hexOf, requireSameDigest, RunningDigest, type Digest } from '../oci/digest.js'
+import { errorCode, RegistryError } from '../errors.js'
 import {
-  BlobDamagedError,
-  type Appended,
-  type BlobStore,
-  type OpenBlob,
-  type UploadedBlob,
+  algorithmOf,
+  hexOf,
+  requireSameDigest,
+  type Digest,
+  type RunningDigest,
+} from '../oci/digest.js'
+import type {
+  Appended,
+  BlobStore,
+  CheckOptions,
+  FreeSpace,
+  OpenBlob,
+  StoredFiles,
+  StoredFilesRequest,
+  UploadedBlob,
 } from './blob-store.js'
 import type { ByteSource } from './byte-source.js'
+import { digestOfFile } from './file-digest.js'
 import { FileReceiver } from './file-receiver.js'
+import { isAbsent, otherContent, readFailure, writeFailure } from './fs-errors.js'
+import {
+  ALGORITHM_FOLDERS,
+  BLOBS,
+  blobName,
+  locationOf,
+  QUARANTINE,
+  READINESS_PROBE,
+  uploadName,
+  UPLOADS,
+} from './fs-layout.js'
+import { listBlobFiles, listUploadFiles, removeStrayFile } from './fs-listing.js'
 import { FsOpenBlob } from './fs-open-blob.js'
+import { openWhole } from './fs-whole-file.js'
 import type { Sendfile } from './sendfile.js'
 import { WriteBuffers } from './write-buffers.js'
 
-/** Upload ids name files; anything else in one would be a way out of the folder. */
-const SAFE_FILE_NAME = /^[A-Za-z0-9-]{1,64}$/
-
 /**
- * Blobs as files below one folder:
- *
- * ```
- * blobs/sha256/ab/<hex>   whole, verified, never changed
- * uploads/<id>            one file a session
- * ```
+ * Blobs as files below one folder, as `fs-layout.ts` says.
  *
  * A commit is: check the digest, sync the file, rename it, sync the folder. Until the rename has
  * happened nobody can read the blob; until the metadata store has a row of it, nobody does.
@@ -50,11 +76,12 @@ export class FsBlobStore implements BlobStore {
     root: string,
     { sendfile }: { readonly sendfile?: Sendfile } = {},
   ): Promise<FsBlobStore> {
-    for (const folder of ['blobs/sha256', 'blobs/sha512', 'uploads']) {
+    const blobFolders = ALGORITHM_FOLDERS.map((algorithm) => `${BLOBS}/${algorithm}`)
+    for (const folder of [...blobFolders, UPLOADS, QUARANTINE]) {
       await mkdir(path.join(root, folder), { recursive: true })
     }
     const store = new FsBlobStore(root, sendfile)
-    await syncFolder(path.join(root, 'blobs'))
+    await syncFolder(path.join(root, BLOBS))
     await syncFolder(root)
     return store
   }
@@ -69,7 +96,7 @@ export class FsBlobStore implements BlobStore {
     try {
       file = await open(this.#uploadPath(uploadId), constants.O_WRONLY | constants.O_CREAT)
     } catch (error) {
-      return { receivedBytes: 0, failure: translated(error) }
+      return { receivedBytes: 0, failure: writeFailure(error) }
     }
     try {
       const { receivedBytes, failure } = await FileReceiver.receive(file, source, {
@@ -79,7 +106,7 @@ export class FsBlobStore implements BlobStore {
       })
       return failure === undefined
         ? { receivedBytes }
-        : { receivedBytes, failure: translated(failure) }
+        : { receivedBytes, failure: writeFailure(failure) }
     } finally {
       await file.close()
     }
@@ -111,7 +138,7 @@ export class FsBlobStore implements BlobStore {
     } finally {
       await file.close()
     }
-    await this.#moveIntoPlace(source, this.#blobPath(blob.digest))
+    await this.#moveIntoPlace(source, blob.digest)
   }
 
   async abort(uploadId: string): Promise<void> {
@@ -119,43 +146,67 @@ export class FsBlobStore implements BlobStore {
   }
 
   async open(digest: Digest, sizeBytes: number): Promise<OpenBlob> {
-    return new FsOpenBlob(await this.#openBlob(digest, sizeBytes), this.#sendfile)
+    return new FsOpenBlob(await openWhole(this.#blobPath(digest), sizeBytes), this.#sendfile)
+  }
+
+  async check(digest: Digest, sizeBytes: number, options?: CheckOptions): Promise<void> {
+    const file = await openWhole(this.#blobPath(digest), sizeBytes)
+    try {
+      const actual = await digestOfFile(file, algorithmOf(digest), sizeBytes, options)
+      if (actual !== digest) throw otherContent(actual)
+    } catch (error) {
+      options?.signal?.throwIfAborted()
+      throw readFailure(error)
+    } finally {
+      await file.close()
+    }
   }
 
   async locate(digest: Digest, sizeBytes: number): Promise<string> {
-    const file = await this.#openBlob(digest, sizeBytes)
+    const file = await openWhole(this.#blobPath(digest), sizeBytes)
     await file.close()
-    return blobName(digest)
+    return locationOf(digest)
+  }
+
+  async remove(digest: Digest): Promise<void> {
+    const file = this.#blobPath(digest)
+    try {
+      await unlink(file)
+    } catch (error) {
+      if (isAbsent(error)) return
+      // Whatever else lies in its place, a folder for one, is in the way of the next push.
+      await rm(file, { recursive: true, force: true })
+    }
+  }
+
+  quarantine(digest: Digest): Promise<string | undefined> {
+    return this.#putAside(this.#blobPath(digest), digest)
+  }
+
+  listBlobs(page: StoredFilesRequest): Promise<StoredFiles> {
+    return listBlobFiles(this.#root, page)
+  }
+
+  listUploads(page: StoredFilesRequest): Promise<StoredFiles> {
+    return listUploadFiles(this.#root, page)
+  }
+
+  removeStray(name: string): Promise<boolean> {
+    return removeStrayFile(this.#root, name)
+  }
+
+  async freeSpace(): Promise<FreeSpace | undefined> {
+    const { bavail, blocks, bsize } = await statfs(path.join(this.#root, UPLOADS))
+    // Some file systems have no size of their own and say 0.
+    return blocks === 0 ? undefined : { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
   }
 
   async checkReady(): Promise<void> {
-    const probe = path.join(this.#root, 'uploads', 'readiness-probe')
+    const probe = path.join(this.#root, UPLOADS, READINESS_PROBE)
     try {
       await writeFile(probe, 'x')
     } finally {
       await rm(probe, { force: true })
-    }
-  }
-
-  /** @throws {@link BlobDamagedError} */
-  async #openBlob(digest: Digest, sizeBytes: number): Promise<FileHandle> {
-    let file: FileHandle
-    try {
-      file = await open(this.#blobPath(digest), constants.O_RDONLY)
-    } catch (error) {
-      // Too many open files say nothing about this one.
-      if (isShortage(error)) throw error
-      throw new BlobDamagedError('the blob is missing or cannot be opened', { cause: error })
-    }
-    try {
-      const { size } = await file.stat()
-      if (size !== sizeBytes) {
-        throw new BlobDamagedError(`the blob has ${size} bytes instead of ${sizeBytes}`)
-      }
-      return file
-    } catch (error) {
-      await file.close()
-      throw error
     }
   }
 
@@ -165,67 +216,78 @@ export class FsBlobStore implements BlobStore {
       return await open(this.#uploadPath(uploadId), constants.O_RDWR | create)
     } catch (error) {
       if (errorCode(error) === 'ENOENT') throw bytesLost(error)
-      throw translated(error)
+      throw writeFailure(error)
     }
   }
 
-  async #moveIntoPlace(source: string, target: string): Promise<void> {
+  async #moveIntoPlace(source: string, digest: Digest): Promise<void> {
+    const target = this.#blobPath(digest)
     const folder = path.dirname(target)
     try {
       await rename(source, target)
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw translated(error)
-      // The first blob with these two digits.
-      await mkdir(folder, { recursive: true }).catch(throwTranslated)
-      await syncFolder(path.dirname(folder))
+      await this.#makeWay(digest, error)
       await rename(source, target).catch((again: unknown) => {
-        throw errorCode(again) === 'ENOENT' ? bytesLost(again) : translated(again)
+        throw errorCode(again) === 'ENOENT' ? bytesLost(again) : writeFailure(again)
       })
     }
     await syncFolder(folder)
   }
 
+  /** Does something about what has kept a file from its place, or throws it. */
+  async #makeWay(digest: Digest, error: unknown): Promise<void> {
+    const target = this.#blobPath(digest)
+    const folder = path.dirname(target)
+    switch (errorCode(error)) {
+      // The first blob with these two digits.
+      case 'ENOENT':
+        await mkdir(folder, { recursive: true }).catch(throwWriteFailure)
+        await syncFolder(path.dirname(folder))
+        break
+      // A folder. With the slash nothing else is ever moved, whoever has made way meanwhile.
+      case 'EISDIR':
+        await this.#putAside(`${target}/`, digest)
+        break
+      default:
+        throw writeFailure(error)
+    }
+  }
+
+  /** Moves something to the quarantine, under a name that nothing has there. */
+  async #putAside(source: string, digest: Digest): Promise<string | undefined> {
+    const folder = path.join(this.#root, QUARANTINE)
+    const hex = hexOf(digest)
+    const isTaken = await lstat(path.join(folder, hex)).then(
+      () => true,
+      () => false,
+    )
+    const name = isTaken ? `${hex}.${randomUUID()}` : hex
+    try {
+      await rename(source, path.join(folder, name))
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw writeFailure(error)
+    }
+    return `${QUARANTINE}/${name}`
+  }
+
   #uploadPath(uploadId: string): string {
-    if (!SAFE_FILE_NAME.test(uploadId)) throw new Error('an upload id that cannot be a file name')
-    return path.join(this.#root, 'uploads', uploadId)
+    return path.join(this.#root, uploadName(uploadId))
   }
 
   #blobPath(digest: Digest): string {
-    return path.join(this.#root, 'blobs', blobName(digest))
+    return path.join(this.#root, blobName(digest))
   }
-}
-
-/** Where a blob is below the folder of all blobs. */
-function blobName(digest: Digest): string {
-  const hex = hexOf(digest)
-  return `${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
 }
 
 async function requireDigest(file: FileHandle, blob: UploadedBlob): Promise<void> {
   const { digest, sizeBytes, receivedDigest } = blob
   const isComparable = receivedDigest && algorithmOf(receivedDigest) === algorithmOf(digest)
-  const actual = isComparable ? receivedDigest : await digestOfFile(file, digest, sizeBytes)
+  const actual = isComparable
+    ? receivedDigest
+    : await digestOfFile(file, algorithmOf(digest), sizeBytes)
+  if (actual === undefined) throw bytesLost()
   requireSameDigest(actual, digest)
-}
-
-async function digestOfFile(
-  file: FileHandle,
-  expected: Digest,
-  sizeBytes: number,
-): Promise<Digest> {
-  const running = new RunningDigest(algorithmOf(expected))
-  const piece = Buffer.allocUnsafeSlow(1024 * 1024)
-  for (let at = 0; at < sizeBytes;) {
-    const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, sizeBytes - at), at)
-    if (bytesRead === 0) throw bytesLost()
-    running.update(piece.subarray(0, bytesRead))
-    at += bytesRead
-  }
-  return running.current()
-}
-
-function isShortage(error: unknown): boolean {
-  return ['EMFILE', 'ENFILE', 'ENOMEM'].includes(errorCode(error) ?? '')
 }
 
 function bytesLost(cause?: unknown): RegistryError {
@@ -236,11 +298,6 @@ function bytesLost(cause?: unknown): RegistryError {
   )
 }
 
-function translated(error: unknown): Error {
-  if (isDiskFull(error)) return storageFull(error)
-  return error instanceof Error ? error : new Error(String(error))
-}
-
-function throwTranslated(error: unknown): never {
-  throw translated(error)
+function throwWriteFailure(error: unknown): never {
+  throw writeFailure(error)
 }

@@ -1,5 +1,6 @@
 import { read } from 'node:fs'
 import { BlobDamagedError, type ByteRange, type BlobSink } from './blob-store.js'
+import { readFailure } from './fs-errors.js'
 import { largePieceBytes, usualPieceBytes, type PiecePool } from './piece-pool.js'
 
 /** A sink that takes its piece within so many milliseconds gets the next one twice as large. */
@@ -18,7 +19,7 @@ interface Filled {
  * while the sink is quick, as each costs the same whatever its size; one that is slow holds a small
  * one alone.
  *
- * @throws {@link BlobDamagedError} when the file ends too early; what the sink throws
+ * @throws {@link BlobDamagedError} when the file ends too early or cannot be read; what the sink throws
  */
 export async function sendPieces(
   file: number,
@@ -68,11 +69,11 @@ async function fill(
   const piece = pool.take(sizeFor(wantedBytes))
   try {
     const byteCount = await readAt(file, piece, Math.min(wantedBytes, piece.byteLength), position)
-    if (byteCount === 0) throw new BlobDamagedError('the blob ended before its size')
+    if (byteCount === 0) throw new BlobDamagedError('size', 'the blob ended before its size')
     return { piece, byteCount }
   } catch (error) {
     pool.giveBack(piece)
-    throw error
+    throw readFailure(error)
   }
 }
 

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { RunningDigest, type Digest } from '../../src/oci/digest.js'
+import { hexOf, RunningDigest, type Digest } from '../../src/oci/digest.js'
 import {
   BlobDamagedError,
   type BlobStore,
   type ByteRange,
   type BlobSink,
   type OpenBlob,
+  type StoredFile,
 } from '../../src/storage/blob-store.js'
 import { eventually } from '../support/eventually.js'
 import { bytesOf, sha256, sha512 } from '../support/images.js'
@@ -617,6 +618,289 @@ export function blobStoreContract(backend: string, open: () => Promise<BlobStore
       })
     })
 
+    describe('check', () => {
+      it.each([0, 1, 5, 3 * MEBIBYTE + 5])(
+        'finds nothing wrong with %i good bytes',
+        async (size) => {
+          const store = await open()
+          const bytes = bytesOf(size)
+          await put(store, bytes)
+
+          const check = store.check(sha256(bytes), size)
+
+          await expect(check).resolves.toBeUndefined()
+        },
+      )
+
+      it('compares in the algorithm of the digest', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+        await store.commit('upload-1', { digest: sha512('hello'), sizeBytes: 5 })
+
+        await expect(store.check(sha512('hello'), 5)).resolves.toBeUndefined()
+      })
+
+      it('says that a blob is missing', async () => {
+        const store = await open()
+
+        const check = store.check(sha256('hello'), 5)
+
+        await expect(check).rejects.toMatchObject({ name: 'BlobDamagedError', damage: 'missing' })
+      })
+
+      it.each([4, 6, 0])('says that a blob has 5 bytes instead of %i', async (size) => {
+        const store = await open()
+        await put(store, 'hello')
+
+        const check = store.check(sha256('hello'), size)
+
+        await expect(check).rejects.toMatchObject({
+          damage: 'size',
+          message: `the blob has 5 bytes instead of ${size}`,
+        })
+      })
+
+      it('is no faster than it may be, and ends when it is told to', async () => {
+        const store = await open()
+        const bytes = bytesOf(MEBIBYTE)
+        await put(store, bytes)
+        const stop = new AbortController()
+        const reason = new Error('enough')
+
+        // At this rate it would take twelve days.
+        const check = store.check(sha256(bytes), bytes.length, {
+          bytesPerSecond: 1,
+          signal: stop.signal,
+        })
+        const first = await Promise.race([check, readAll(store, sha256(bytes), bytes.length)])
+        stop.abort(reason)
+
+        expect(first).toHaveLength(bytes.length)
+        await expect(check).rejects.toBe(reason)
+      })
+
+      it('reads nothing when it was told to end before', async () => {
+        const store = await open()
+        const reason = new Error('enough')
+        await put(store, 'hello')
+
+        const check = store.check(sha256('hello'), 5, { signal: AbortSignal.abort(reason) })
+
+        await expect(check).rejects.toBe(reason)
+      })
+
+      it('ends at a rate that is enough', async () => {
+        const store = await open()
+        const bytes = bytesOf(MEBIBYTE)
+        await put(store, bytes)
+
+        const check = store.check(sha256(bytes), bytes.length, { bytesPerSecond: 1e9 })
+
+        await expect(check).resolves.toBeUndefined()
+      })
+    })
+
+    describe('remove', () => {
+      it('takes one blob away and leaves the others', async () => {
+        const store = await open()
+        await put(store, 'hello')
+        await put(store, 'goodbye')
+
+        await store.remove(sha256('hello'))
+
+        await expectDamaged(store, sha256('hello'), 5)
+        expect(await readAll(store, sha256('goodbye'), 7)).toEqual(Buffer.from('goodbye'))
+      })
+
+      it('may be repeated, and may come where nothing ever was', async () => {
+        const store = await open()
+        await put(store, 'hello')
+
+        await store.remove(sha256('hello'))
+        await store.remove(sha256('hello'))
+        await store.remove(sha512('something else'))
+
+        expect(await listAll(store)).toEqual([])
+      })
+
+      it('does not stop who is reading', async () => {
+        const store = await open()
+        const bytes = bytesOf(2 * MEBIBYTE)
+        await put(store, bytes)
+        const blob = await store.open(sha256(bytes), bytes.length)
+
+        await store.remove(sha256(bytes))
+
+        const read = await bytesFrom(blob, { firstByte: 0, lastByte: bytes.length - 1 })
+        expect(read.equals(bytes)).toBe(true)
+        await blob.close()
+      })
+
+      it('leaves the place to the next commit', async () => {
+        const store = await open()
+        await put(store, 'hello')
+        await store.remove(sha256('hello'))
+
+        await put(store, 'hello')
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+    })
+
+    describe('quarantine', () => {
+      it('takes a blob out of sight and says where it is', async () => {
+        const store = await open()
+        await put(store, 'hello')
+
+        const name = await store.quarantine(sha256('hello'))
+
+        expect(name).toContain(hexOf(sha256('hello')))
+        await expectDamaged(store, sha256('hello'), 5)
+        expect(await listAll(store)).toEqual([])
+      })
+
+      it('keeps what it took before of the same digest', async () => {
+        const store = await open()
+        const names = new Set<string | undefined>()
+
+        for (let round = 0; round < 4; round++) {
+          await put(store, 'hello')
+          names.add(await store.quarantine(sha256('hello')))
+        }
+
+        expect(names.size).toBe(4)
+        expect(names).not.toContain(undefined)
+      })
+
+      it('has nothing to say of a blob that is not there', async () => {
+        const store = await open()
+
+        expect(await store.quarantine(sha256('hello'))).toBeUndefined()
+        expect(await store.quarantine(sha512('hello'))).toBeUndefined()
+      })
+
+      it('leaves the place to the next commit', async () => {
+        const store = await open()
+        await put(store, 'hello')
+        await store.quarantine(sha256('hello'))
+
+        await put(store, 'hello')
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+      })
+    })
+
+    describe('listBlobs', () => {
+      it('has nothing to list at first', async () => {
+        const store = await open()
+
+        expect(await store.listBlobs({ limit: 10 })).toEqual({ entries: [], hasMore: false })
+      })
+
+      it('lists each blob with its size and time', async () => {
+        const before = Date.now()
+        const store = await open()
+        await put(store, 'hello')
+
+        const { entries, hasMore } = await store.listBlobs({ limit: 10 })
+
+        expect(entries).toMatchObject([{ digest: sha256('hello'), sizeBytes: 5 }])
+        // The clock of a file system is coarser than ours.
+        expect(entries[0]?.modifiedAt).toBeGreaterThan(before - 1000)
+        expect(entries[0]?.modifiedAt).toBeLessThan(Date.now() + 1000)
+        expect(hasMore).toBe(false)
+      })
+
+      it.each([1, 2, 7, 30, 59, 60, 61, 1000])(
+        'lists every blob once, in the order of digests, in pages of %i',
+        async (limit) => {
+          const store = await open()
+          const texts = Array.from({ length: 50 }, (_, n) => `blob ${n}`)
+          const digests = await Promise.all(texts.map((text) => put(store, text)))
+          for (const text of texts.slice(0, 10)) {
+            await store.append('upload-1', 0, piecesOf(text))
+            const digest = sha512(text)
+            await store.commit('upload-1', { digest, sizeBytes: text.length })
+            digests.push(digest)
+          }
+
+          const listed = await listAll(store, limit)
+
+          expect(listed.map(({ digest }) => digest)).toEqual(digests.sort())
+        },
+      )
+
+      it('goes on behind a name that has gone meanwhile', async () => {
+        const store = await open()
+        const texts = Array.from({ length: 20 }, (_, n) => `blob ${n}`)
+        const digests = (await Promise.all(texts.map((text) => put(store, text)))).sort()
+        const { entries } = await store.listBlobs({ limit: 10 })
+        const last = entries.at(-1)
+
+        await store.remove(digests[9] as Digest)
+        const rest = await store.listBlobs({ limit: 100, ...(last && { after: last.name }) })
+
+        expect(rest.entries.map(({ digest }) => digest)).toEqual(digests.slice(10))
+      })
+
+      it('lists no bytes of uploads', async () => {
+        const store = await open()
+        await store.append('upload-1', 0, piecesOf('hello'))
+
+        expect(await listAll(store)).toEqual([])
+      })
+    })
+
+    describe('listUploads', () => {
+      it('lists the bytes of each upload that is under way', async () => {
+        const store = await open()
+        await store.append('upload-2', 0, piecesOf('hello, world'))
+        await store.append('upload-1', 0, piecesOf('hello'))
+        await put(store, 'goodbye', 'upload-3')
+        await store.append('upload-4', 0, piecesOf('hello'))
+        await store.abort('upload-4')
+        await store.checkReady()
+
+        const first = await store.listUploads({ limit: 1 })
+        const second = await store.listUploads({ limit: 1, after: first.entries[0]?.name ?? '' })
+
+        expect(first).toMatchObject({
+          entries: [{ uploadId: 'upload-1', sizeBytes: 5 }],
+          hasMore: true,
+        })
+        expect(second).toMatchObject({
+          entries: [{ uploadId: 'upload-2', sizeBytes: 12 }],
+          hasMore: false,
+        })
+      })
+    })
+
+    describe('removeStray', () => {
+      it('refuses what is a blob or an upload', async () => {
+        const store = await open()
+        await put(store, 'hello')
+        await store.append('upload-1', 0, piecesOf('hello'))
+        const [blob] = (await store.listBlobs({ limit: 1 })).entries
+        const [upload] = (await store.listUploads({ limit: 1 })).entries
+
+        await expect(store.removeStray(blob?.name ?? '')).rejects.toThrow('stray')
+        await expect(store.removeStray(upload?.name ?? '')).rejects.toThrow('stray')
+
+        expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+        expect(await text(store, 'upload-1', 5)).toBe('hello')
+      })
+    })
+
+    it('knows how much room there is, where there is an end of it', async () => {
+      const store = await open()
+
+      const space = await store.freeSpace()
+
+      if (space === undefined) return
+      expect(space.freeBytes).toBeGreaterThan(0)
+      expect(space.totalBytes).toBeGreaterThan(space.freeBytes)
+    })
+
     it('is ready', async () => {
       const store = await open()
 
@@ -634,6 +918,19 @@ export async function put(
   await store.append(uploadId, 0, piecesOf(content))
   await store.commit(uploadId, blob)
   return blob.digest
+}
+
+/** Everything that lies where blobs are, page by page. */
+export async function listAll(store: BlobStore, limit = 1000): Promise<StoredFile[]> {
+  const all: StoredFile[] = []
+  for (let hasMore = true; hasMore;) {
+    const after = all.at(-1)?.name
+    const page = await store.listBlobs({ limit, ...(after !== undefined && { after }) })
+    expect(page.entries.length).toBeLessThanOrEqual(limit)
+    all.push(...page.entries)
+    hasMore = page.hasMore
+  }
+  return all
 }
 
 export function blobOf(content: Buffer | string): { digest: Digest; sizeBytes: number } {

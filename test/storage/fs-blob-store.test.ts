@@ -1,5 +1,18 @@
-import { existsSync, fstatSync, readdirSync, statSync, type Stats } from 'node:fs'
-import { link, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { existsSync, fstatSync, lstatSync, readdirSync, type Stats } from 'node:fs'
+import {
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { hexOf, type Digest } from '../../src/oci/digest.js'
@@ -12,6 +25,7 @@ import {
   blobStoreContract,
   bytesFrom,
   expectDamaged,
+  listAll,
   put,
   readAll,
 } from './blob-store-contract.js'
@@ -33,7 +47,7 @@ function openDescriptors(root: string): number {
   const identity = ({ dev, ino }: Stats) => `${dev}:${ino}`
   const inside = new Set(
     readdirSync(root, { recursive: true }).map((name) =>
-      identity(statSync(path.join(root, String(name)))),
+      identity(lstatSync(path.join(root, String(name)))),
     ),
   )
   return readdirSync('/dev/fd').filter((descriptor) => {
@@ -143,6 +157,92 @@ describe('a damaged file', () => {
     expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
   })
 
+  it.each([
+    ['an empty one', (folder: string) => mkdir(folder)],
+    [
+      'one with something in it',
+      (folder: string) => mkdir(path.join(folder, 'inside'), { recursive: true }),
+    ],
+  ])('that is a folder makes way for the next commit, and is kept: %s', async (_, make) => {
+    const { root, store, blobFile } = await openStore()
+    await put(store, 'hello')
+    await rm(blobFile(sha256('hello')))
+    await make(blobFile(sha256('hello')))
+
+    await put(store, 'hello')
+
+    expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+    expect(await readdir(path.join(root, 'quarantine'))).toEqual([hexOf(sha256('hello'))])
+  })
+
+  it('is put aside with the bytes it has, beside those of the time before', async () => {
+    const { root, store, blobFile } = await openStore()
+    const kept: string[] = []
+
+    for (const content of ['jello', 'hell']) {
+      await put(store, 'hello')
+      await writeFile(blobFile(sha256('hello')), content)
+      const name = await store.quarantine(sha256('hello'))
+      kept.push(await readFile(path.join(root, name ?? ''), 'utf8'))
+    }
+
+    expect(kept).toEqual(['jello', 'hell'])
+    expect(await readdir(path.join(root, 'quarantine'))).toHaveLength(2)
+  })
+
+  it('is removed whatever it is', async () => {
+    const { store, blobFile } = await openStore()
+    await mkdir(path.join(blobFile(sha256('hello')), 'inside'), { recursive: true })
+
+    await store.remove(sha256('hello'))
+
+    expect(await listAll(store)).toEqual([])
+  })
+
+  it.each([
+    ['missing', 'the blob is missing', (file: string) => rm(file)],
+    ['size', 'the blob has 4 bytes instead of 5', (file: string) => truncate(file, 4)],
+    [
+      'content',
+      `the bytes of the blob have the digest ${sha256('jello')}`,
+      (file: string) => writeFile(file, 'jello'),
+    ],
+    [
+      'unreadable',
+      'the blob is not a file',
+      async (file: string) => {
+        await rm(file)
+        await mkdir(file)
+      },
+    ],
+    [
+      'unreadable',
+      'the blob cannot be read: ELOOP',
+      async (file: string) => {
+        await rm(file)
+        await symlink(file, file)
+      },
+    ],
+  ])('is told by check to be %s: %s', async (damage, message, break_) => {
+    const { root, store, blobFile } = await openStore()
+    await put(store, 'hello')
+
+    await break_(blobFile(sha256('hello')))
+    const check = store.check(sha256('hello'), 5)
+
+    await expect(check).rejects.toMatchObject({ name: 'BlobDamagedError', damage, message })
+    expect(openDescriptors(root)).toBe(0)
+  })
+
+  it('is found when it is a pipe, which nobody waits for', async () => {
+    const { store, blobFile } = await openStore()
+    await put(store, 'hello')
+    await rm(blobFile(sha256('hello')))
+    execFileSync('mkfifo', [blobFile(sha256('hello'))])
+
+    await expectDamaged(store, sha256('hello'), 5)
+  })
+
   it('fails the reader, instead of ending early, when it is cut while being read', async () => {
     const { store, blobFile } = await openStore()
     const bytes = bytesOf(4 * 1024 * 1024)
@@ -166,6 +266,151 @@ describe('a damaged file', () => {
     const read = bytesFrom(blob, { firstByte: 7, lastByte: 11 })
     await expect(read).rejects.toMatchObject({ name: 'BlobDamagedError' })
     await blob.close()
+  })
+})
+
+describe('a list of what lies there', () => {
+  it('names what is no blob, in its place, and pages over it', async () => {
+    const { root, store } = await openStore()
+    await put(store, 'hello')
+    const hex = hexOf(sha256('hello'))
+    const fanOut = `blobs/sha256/${hex.slice(0, 2)}`
+    const strays = [
+      'blobs/md5/ab/cd',
+      'blobs/note',
+      'blobs/sha256/00/' + hex,
+      'blobs/sha256/0g/x',
+      'blobs/sha256/note',
+      `${fanOut}/${hex.toUpperCase()}`,
+      `${fanOut}/${hex}.part`,
+      `${fanOut}/.hidden`,
+    ]
+    for (const stray of strays) {
+      await mkdir(path.join(root, path.dirname(stray)), { recursive: true })
+      await writeFile(path.join(root, stray), 'stray')
+    }
+
+    const whole = await listAll(store)
+    const bits = await listAll(store, 1)
+
+    const names = whole.filter(({ digest }) => digest === undefined).map(({ name }) => name)
+    const folders = ['blobs/md5', 'blobs/sha256/0g']
+    expect(names.sort()).toEqual(
+      [
+        ...strays.filter((stray) => !stray.includes('0g') && !stray.includes('md5')),
+        ...folders,
+      ].sort(),
+    )
+    expect(whole.filter(({ digest }) => digest !== undefined)).toMatchObject([
+      { digest: sha256('hello'), name: `${fanOut}/${hex}` },
+    ])
+    expect(bits).toEqual(whole)
+  })
+
+  it('names what is no upload', async () => {
+    const { root, store } = await openStore()
+    await store.append('upload-1', 0, piecesOf('hello'))
+    await writeFile(path.join(root, 'uploads', 'not an id'), '')
+
+    const { entries } = await store.listUploads({ limit: 10 })
+
+    expect(entries.map(({ name, uploadId }) => [name, uploadId])).toEqual([
+      ['uploads/not an id', undefined],
+      ['uploads/upload-1', 'upload-1'],
+    ])
+  })
+
+  it('follows a part of the store that lies elsewhere, and calls nothing of it a stray', async () => {
+    const { root, store } = await openStore()
+    await put(store, 'hello')
+    const elsewhere = path.join(await temporaryDirectory(), 'sha256')
+    await rename(path.join(root, 'blobs/sha256'), elsewhere)
+    await symlink(elsewhere, path.join(root, 'blobs/sha256'))
+
+    const listed = await listAll(store)
+
+    expect(listed).toMatchObject([{ digest: sha256('hello'), sizeBytes: 5 }])
+    await expect(store.removeStray('blobs/sha256')).rejects.toThrow('stray')
+    expect(await readAll(store, sha256('hello'), 5)).toEqual(Buffer.from('hello'))
+  })
+
+  it('says when a file got its place, however old its bytes are', async () => {
+    const { store, uploadFile } = await openStore()
+    await store.append('upload-1', 0, piecesOf('hello'))
+    await utimes(uploadFile('upload-1'), 1, 1)
+    await store.commit('upload-1', blobOf('hello'))
+
+    const [blob] = await listAll(store)
+
+    expect(blob?.modifiedAt).toBeGreaterThan(Date.now() - 60_000)
+  })
+})
+
+describe('a stray', () => {
+  it('is removed when it is a file, a link, or a folder with nothing in it', async () => {
+    const { root, store } = await openStore()
+    const target = path.join(await temporaryDirectory(), 'target')
+    await writeFile(target, 'not ours')
+    await writeFile(path.join(root, 'blobs/sha256/note'), '')
+    await symlink(target, path.join(root, 'blobs/link'))
+    await mkdir(path.join(root, 'uploads/folder.d'))
+
+    const listed = [...(await listAll(store)), ...(await store.listUploads({ limit: 10 })).entries]
+    const removed = await Promise.all(listed.map(({ name }) => store.removeStray(name)))
+    const again = await Promise.all(listed.map(({ name }) => store.removeStray(name)))
+
+    expect([...removed, ...again]).toEqual([true, true, true, true, true, true])
+    expect(await listAll(store)).toEqual([])
+    expect((await store.listUploads({ limit: 10 })).entries).toEqual([])
+    expect(await readFile(target, 'utf8')).toBe('not ours')
+  })
+
+  it('stays when it is a folder with something in it', async () => {
+    const { root, store } = await openStore()
+    await mkdir(path.join(root, 'blobs/somebodys/work'), { recursive: true })
+
+    const isGone = await store.removeStray('blobs/somebodys')
+
+    expect(isGone).toBe(false)
+    expect(existsSync(path.join(root, 'blobs/somebodys/work'))).toBe(true)
+  })
+
+  it.each([
+    '',
+    '.',
+    '/',
+    'berth.db',
+    '/etc/passwd',
+    '../berth.db',
+    'blobs',
+    'blobs/',
+    'blobs/.',
+    'blobs/..',
+    'blobs/../berth.db',
+    'blobs/sha256',
+    'blobs/sha256/../../berth.db',
+    'blobs/sha256/ab/../../../berth.db',
+    'blobs/link/victim',
+    'blobs/sha256/link/victim',
+    'uploads',
+    'uploads/../berth.db',
+    'uploads/folder/file',
+    'quarantine/file',
+    'blobs/note\0',
+  ])('that is called %j is none', async (name) => {
+    const root = path.join(await temporaryDirectory(), 'root')
+    const store = await FsBlobStore.open(root)
+    const elsewhere = await temporaryDirectory()
+    await writeFile(path.join(elsewhere, 'victim'), '')
+    await symlink(elsewhere, path.join(root, 'blobs/link'))
+    await symlink(elsewhere, path.join(root, 'blobs/sha256/link'))
+    await writeFile(path.join(root, 'berth.db'), '')
+    const before = readdirSync(root, { recursive: true }).sort()
+
+    await expect(store.removeStray(name)).rejects.toThrow('stray')
+
+    expect(readdirSync(root, { recursive: true }).sort()).toEqual(before)
+    expect(existsSync(path.join(elsewhere, 'victim'))).toBe(true)
   })
 })
 
@@ -235,9 +480,9 @@ describe('a file system that does not do what it is asked', () => {
     expect(appended).toMatchObject({ receivedBytes: 0, failure: { code: 'EISDIR' } })
   })
 
-  it('fails a commit whose place is taken, and leaves the upload', async () => {
+  it('fails a commit whose folder cannot be made, and leaves the upload', async () => {
     const { store, blobFile } = await openStore()
-    await mkdir(path.join(blobFile(sha256('hello')), 'in-the-way'), { recursive: true })
+    await writeFile(path.dirname(blobFile(sha256('hello'))), 'in the way')
     await store.append('upload-1', 0, piecesOf('hello'))
 
     await expect(store.commit('upload-1', blobOf('hello'))).rejects.toThrow()
@@ -308,7 +553,7 @@ describe('an upload id', () => {
     await expect(store.commit(id, blobOf('hello'))).rejects.toThrow()
     await expect(store.commit(id, blobOf(''))).rejects.toThrow()
     await expect(store.abort(id)).rejects.toThrow()
-    expect((await readdir(root)).sort()).toEqual(['blobs', 'uploads'])
+    expect((await readdir(root)).sort()).toEqual(['blobs', 'quarantine', 'uploads'])
     expect(await readdir(path.join(root, 'uploads'))).toEqual([])
   })
 })

@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { copyFile, link, lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import path from 'node:path'
+import { errorCode } from '../errors.js'
+import { algorithmOf, type Digest } from '../oci/digest.js'
+import { digestOfFile } from './file-digest.js'
+import { isAbsent, otherContent, readFailure } from './fs-errors.js'
+import { BLOBS, blobName } from './fs-layout.js'
+import { openWhole } from './fs-whole-file.js'
+
+export interface BackupFilesOptions {
+  /** The folder of the store that is read. It may be in use. */
+  readonly from: string
+  /** The folder that gets the same layout; of this caller alone. */
+  readonly to: string
+  /**
+   * Whether both may be names of the same file. For a backup: files of blobs are never changed in
+   * place. Not for a store that is made from one, or else what damages the store damages the backup.
+   */
+  readonly mayLink: boolean
+}
+
+/**
+ * How a blob has come to where it is now:
+ * - `present`: a file of its size was there before
+ * - `cloned`: its bytes are shared until one of the two is changed, which the file system sees to
+ * - `linked`: it is the same file
+ * - `copied`: byte by byte; these alone were hashed on the way
+ */
+export type Transfer = 'present' | 'cloned' | 'linked' | 'copied'
+
+/** Whatever is not whole yet lies here, and goes with it. */
+const PARTIAL = 'partial'
+
+/**
+ * Brings blobs from the folder of one store into that of another, the cheapest way there is: for a
+ * backup, and for a store that is made from one.
+ *
+ * What `transfer` has done is durable once `finish` has returned, and not before: each folder is
+ * synced once and not for each blob. Without `finish` nothing is lost either: what a next time finds
+ * with its right size was whole before it got its name.
+ */
+export class BackupFiles {
+  readonly #options: BackupFilesOptions
+  /** Those with blobs in them, be it from an earlier time that did not come to its end. */
+  readonly #folders = new Set<string>()
+  #canClone = true
+  #canLink: boolean
+
+  private constructor(options: BackupFilesOptions) {
+    this.#options = options
+    this.#canLink = options.mayLink
+  }
+
+  /** Makes the folder, and removes what an earlier time has left half done. */
+  static async open(options: BackupFilesOptions): Promise<BackupFiles> {
+    const files = new BackupFiles(options)
+    await mkdir(path.join(options.to, BLOBS), { recursive: true })
+    await files.#removePartial()
+    await mkdir(path.join(options.to, PARTIAL))
+    return files
+  }
+
+  /**
+   * Brings one blob over. A file of another size that is in its place is replaced.
+   *
+   * @throws {@link BlobDamagedError} when the blob is missing, unreadable, or has another size; and,
+   *   where it is copied, another digest: there is no such file then. What the system throws when the
+   *   other folder cannot be written
+   */
+  async transfer(digest: Digest, sizeBytes: number): Promise<Transfer> {
+    const target = path.join(this.#options.to, blobName(digest))
+    const folder = path.dirname(target)
+    if (await hasSize(target, sizeBytes)) {
+      this.#folders.add(folder)
+      return 'present'
+    }
+    const source = path.join(this.#options.from, blobName(digest))
+    const file = await openWhole(source, sizeBytes)
+    const partial = path.join(this.#options.to, PARTIAL, randomUUID())
+    try {
+      const transfer =
+        (await this.#clone(source, partial)) ??
+        (await this.#link(source, partial)) ??
+        (await copy(file, partial, digest, sizeBytes))
+      await mkdir(folder, { recursive: true })
+      await rename(partial, target)
+      this.#folders.add(folder)
+      return transfer
+    } catch (error) {
+      await rm(partial, { force: true })
+      throw error
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Makes durable what has been done, and leaves nothing but blobs behind. */
+  async finish(): Promise<void> {
+    await this.#removePartial()
+    const blobs = path.join(this.#options.to, BLOBS)
+    const parents = new Set([...this.#folders].map((folder) => path.dirname(folder)))
+    for (const folder of [...this.#folders, ...parents, blobs, this.#options.to]) {
+      await syncAt(folder)
+    }
+  }
+
+  async #clone(source: string, partial: string): Promise<Transfer | undefined> {
+    if (!this.#canClone) return undefined
+    try {
+      await copyFile(source, partial, constants.COPYFILE_FICLONE_FORCE)
+    } catch (error) {
+      this.#canClone = !isImpossible(error)
+      return undefined
+    }
+    await syncAt(partial)
+    return 'cloned'
+  }
+
+  /** The bytes have been durable since the blob was pushed. */
+  async #link(source: string, partial: string): Promise<Transfer | undefined> {
+    if (!this.#canLink) return undefined
+    try {
+      await link(source, partial)
+    } catch (error) {
+      this.#canLink = !isImpossible(error)
+      return undefined
+    }
+    return 'linked'
+  }
+
+  async #removePartial(): Promise<void> {
+    await rm(path.join(this.#options.to, PARTIAL), { recursive: true, force: true })
+  }
+}
+
+/** From the file that is open, which is whole also when its name is gone by now. */
+async function copy(
+  source: FileHandle,
+  partial: string,
+  digest: Digest,
+  sizeBytes: number,
+): Promise<Transfer> {
+  const target = await open(partial, 'w')
+  try {
+    const write = (piece: Buffer, atByte: number) => writeAll(target, piece, atByte)
+    const actual = await readBlob(source, digest, sizeBytes, write)
+    if (actual !== digest) throw otherContent(actual)
+    await target.datasync()
+  } finally {
+    await target.close()
+  }
+  return 'copied'
+}
+
+/** Tells what reading throws from what writing does. */
+async function readBlob(
+  source: FileHandle,
+  digest: Digest,
+  sizeBytes: number,
+  write: (piece: Buffer, atByte: number) => Promise<void>,
+): Promise<Digest | undefined> {
+  let writeFailed = false
+  const take = async (piece: Buffer, atByte: number) => {
+    writeFailed = true
+    await write(piece, atByte)
+    writeFailed = false
+  }
+  try {
+    return await digestOfFile(source, algorithmOf(digest), sizeBytes, { take })
+  } catch (error) {
+    throw writeFailed ? error : readFailure(error)
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done)
+    done += bytesWritten
+  }
+}
+
+async function hasSize(file: string, sizeBytes: number): Promise<boolean> {
+  try {
+    const stats = await lstat(file)
+    return stats.isFile() && stats.size === sizeBytes
+  } catch (error) {
+    if (isAbsent(error)) return false
+    throw error
+  }
+}
+
+/** A failure is the backup's, and not that of the store that is served: it ends the one alone. */
+async function syncAt(file: string): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY)
+  try {
+    await handle.datasync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Whether file systems say so when they cannot do something at all, or not between two of them. */
+function isImpossible(error: unknown): boolean {
+  const codes = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENOTTY', 'EXDEV', 'EINVAL', 'EPERM']
+  return codes.includes(errorCode(error) ?? '')
+}
