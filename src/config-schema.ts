@@ -100,6 +100,14 @@ export const configSchema = {
           description:
             'Where nginx in front has the folder blobs of the data directory, as an internal location: it sends the files itself then. Only where nobody reaches Berth but through it; see docs/nginx.md. Empty: Berth sends them.',
         },
+        reserveBytes: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 1125899906842624,
+          default: 268435456,
+          description:
+            'Free space that uploads must leave on the disk: they are refused with 507 when there is less, while reads, deletes and clean-up go on. Never more than a tenth of the disk; 0 for none.',
+        },
       },
     },
     uploads: {
@@ -315,6 +323,8 @@ export interface Config {
     readonly sendfile: boolean
     /** Empty, or the path of an internal location; a slash may end it. */
     readonly accelRedirect: string
+    /** The disk may be too small for it. */
+    readonly reserveBytes: number
   }
   readonly uploads: { readonly expireSeconds: number; readonly sessionsMax: number }
   readonly manifests: {

@@ -33,6 +33,7 @@ const ANSWERS = {
   UNAVAILABLE: { status: 503 },
   UNKNOWN: { status: 500 },
 
+  CONFLICT: { status: 409, wireCode: 'DENIED' },
   ENDPOINT_UNKNOWN: { status: 404, wireCode: 'NAME_UNKNOWN' },
   HEADERS_TOO_LARGE: { status: 431, wireCode: 'SIZE_INVALID' },
   MANIFEST_TOO_LARGE: { status: 413, wireCode: 'SIZE_INVALID' },

@@ -5,9 +5,10 @@ import { buildApp } from './app.js'
 import type { Config } from './config.js'
 import { takeDataDirectory } from './data-directory.js'
 import type { DurabilityLostError } from './errors.js'
+import { createMaintenance, type Maintenance } from './gc/maintenance.js'
 import { Housekeeping } from './housekeeping.js'
 import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
-import { createRegistry } from './registry/registry.js'
+import { createRegistry, type Registry } from './registry/registry.js'
 import { FsBlobStore } from './storage/fs-blob-store.js'
 import { Sendfile } from './storage/sendfile.js'
 
@@ -24,6 +25,8 @@ export interface Server {
   /** Where it listens; the port is a real one also when 0 was configured. */
   readonly address: AddressInfo
   readonly housekeeping: Housekeeping
+  readonly registry: Registry
+  readonly maintenance: Maintenance
   /**
    * Accepts nothing more, lets requests under way end for `http.shutdownSeconds`, cuts those that
    * have not, and leaves the data in order.
@@ -55,6 +58,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     const stores = { metadata, blobs }
     const registry = createRegistry(stores, config, log, now)
+    const maintenance = createMaintenance(stores, registry, config, log, now)
     const app = await buildApp({ config, stores, registry, log, now, onDurabilityLost })
     undo.push(() => closeWithin(app, config.http.shutdownSeconds))
 
@@ -62,7 +66,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await app.listen({ host, port })
     const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
     undo.push(() => housekeeping.stop())
-    return { app, address: app.server.address() as AddressInfo, housekeeping, close: rewind }
+    undo.push(maintenance.start(onDurabilityLost))
+    const address = app.server.address() as AddressInfo
+    return { app, address, registry, housekeeping, maintenance, close: rewind }
   } catch (error) {
     await rewind()
     throw error

@@ -66,6 +66,10 @@ create index history_tag_idx on history (repository_id, tag, id);
 
 create index history_repository_idx on history (repository_id, id);
 
+-- The tags that the delete of a manifest took along.
+create index history_deleted_idx on history (repository_id, from_digest, changed_at, tag)
+where action = 'deleted';
+
 -- When it last lost what kept it without being deleted: a tag, an index, its subject.
 alter table manifests add column released_at integer;
 

@@ -162,11 +162,95 @@ export interface MetadataStore extends MetadataVerification {
    */
   expireUploads(idleSince: number, at: number, limit: number): Promise<string[]>
 
+  /**
+   * Says what an upload is about to become, before its bytes take their place in the blob store. Until
+   * the upload is over nobody removes bytes of that digest. Not durable: it need not outlive the
+   * process that moves the bytes.
+   *
+   * @returns false while bytes of that digest are being removed: then it is to be said again
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
+   */
+  beginCommit(commit: BeginCommit): Promise<boolean>
+
   /** Up to `limit` sessions that are over and whose bytes may still be with the blob store. */
   listUploadRemains(limit: number): Promise<string[]>
 
   /** Forgets them: their bytes are gone. */
   forgetUploadRemains(uploadIds: readonly string[]): Promise<void>
+
+  /**
+   * One step of collecting: takes what is due in its order, decides each by what is true in this very
+   * transaction, and removes what nothing can reach; for as long as a step may take. To be repeated
+   * from {@link CollectedStep.next} on until there is none.
+   */
+  collect(step: CollectStep): Promise<CollectedStep>
+
+  /** Whether anything is due to be looked at. */
+  hasDue(terms: { readonly at: number; readonly undoMs: number }): Promise<boolean>
+
+  /** What a run by these terms would remove, and nothing is changed. Takes its time. */
+  planCollection(terms: CollectTerms): Promise<CollectionPlan>
+
+  /** Up to `limit` removals of bytes that have begun and are not known to have ended. */
+  listFileRemovals(limit: number): Promise<FileRemoval[]>
+
+  /** They have ended: the bytes are gone, and others may take their place. */
+  forgetFileRemovals(digests: readonly Digest[]): Promise<void>
+
+  /**
+   * Forgets history from before a time, a few rows at a time.
+   *
+   * @returns whether there may be more
+   */
+  forgetHistory(before: number, limit: number): Promise<boolean>
+
+  /**
+   * Deletes a repository whole: its name is free at once, and all it had is kept for a restore.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   */
+  deleteRepository(removal: RepositoryRemoval): Promise<void>
+
+  /**
+   * Brings back the repository of this name that was deleted last, as it was.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN` when none can be brought back, `CONFLICT` when there
+   *   is one with content under the name it shall have
+   */
+  restoreRepository(restore: RestoreRepository): Promise<void>
+
+  /**
+   * Points a tag to what it pointed to before its last change, or at a time, and brings that back if
+   * it was deleted.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` with the reason when there is
+   *   nothing to go back to
+   */
+  restoreTag(restore: RestoreTag): Promise<RestoredTag>
+
+  /**
+   * Brings back a manifest that was deleted by its digest, with the children that were, too.
+   *
+   * @returns when it was deleted, for {@link restoreTagsOf}
+   * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` when it was not deleted, or is
+   *   gone for good
+   */
+  restoreManifest(restore: RestoreManifest): Promise<{ readonly deletedAt: number }>
+
+  /**
+   * Brings back up to `limit` tags that the delete of a manifest took along, after one of them;
+   * those that point elsewhere by now stay where they are.
+   *
+   * @returns the last one that was looked at; undefined when there are no more
+   */
+  restoreTagsOf(restore: RestoreTagsOf): Promise<string | undefined>
+
+  /**
+   * What has happened in a repository, or to one of its tags, the latest first.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   */
+  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>>
 
   /** Writes down that a run of maintenance has begun, and gives its id. */
   beginRun(run: BeginRun): Promise<number>
@@ -241,6 +325,25 @@ export interface DigestRemoval extends Removal {
 export type HistoryAction =
   'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
 
+export interface HistoryEntry {
+  readonly id: number
+  /** Absent where it is about a manifest or the repository itself. */
+  readonly tag?: Tag
+  readonly action: HistoryAction
+  readonly from?: Digest
+  readonly to?: Digest
+  readonly at: number
+  readonly identity: string
+}
+
+export interface HistoryQuery {
+  readonly repository: RepositoryName
+  readonly tag?: Tag
+  /** Only those with a smaller id. */
+  readonly before?: number
+  readonly limit: number
+}
+
 export interface PageRequest {
   /** Entries after this one, which need not exist. */
   readonly after?: string
@@ -293,6 +396,119 @@ export interface LeaseRequest {
   readonly repository: RepositoryName
   readonly digest: Digest
   readonly until: number
+}
+
+export interface BeginCommit {
+  readonly id: string
+  readonly digest: Digest
+}
+
+/** By what a run decides. */
+export interface CollectTerms {
+  readonly at: number
+  /** For how long what was deleted or overwritten can be brought back. */
+  readonly undoMs: number
+  /**
+   * Looks also at what is not due, whatever its age; leases that were fulfilled hold nothing, others
+   * do.
+   */
+  readonly skipWaits: boolean
+  /** What becomes of manifests that nothing holds: the first whose pattern has the repository. */
+  readonly untagged: readonly {
+    readonly repositories: string
+    /** Absent: they are kept. */
+    readonly collectAfterMs?: number
+  }[]
+}
+
+export interface CollectStep extends CollectTerms {
+  /** About how long it may take. */
+  readonly sliceMs: number
+  readonly after?: ReviewPosition
+}
+
+/** A place in the order of reviews. */
+export interface ReviewPosition {
+  readonly dueAt: number
+  readonly digest: string
+  readonly repositoryId: number
+}
+
+export interface CollectedStep {
+  readonly removed: readonly Removed[]
+  readonly next?: ReviewPosition
+}
+
+/** Something that a run has removed, or would remove. */
+export interface Removed {
+  /** link: the right of a repository to a blob, whose bytes may stay for others. */
+  readonly kind: 'manifest' | 'link' | 'blob' | 'repository'
+  /** Absent where it is gone, too. */
+  readonly repository?: RepositoryName
+  readonly digest?: Digest
+  /** What this frees. */
+  readonly sizeBytes: number
+  /** Why it was looked at, and since when that was due. */
+  readonly reason: string
+  readonly dueAt: number
+  /** Its bytes are with the blob store, and are to be removed now. */
+  readonly isFile: boolean
+}
+
+export interface CollectionPlan {
+  readonly manifests: number
+  readonly blobs: number
+  readonly repositories: number
+  readonly bytes: number
+  /** Of everything that is stored. */
+  readonly bytesOfAll: number
+  /** The first of what would go. */
+  readonly removed: readonly Removed[]
+}
+
+/** Bytes in the blob store that no row speaks for any more, and where they are to go. */
+export interface FileRemoval {
+  readonly digest: Digest
+  readonly destination: 'nowhere' | 'quarantine'
+}
+
+export interface RepositoryRemoval {
+  readonly repository: RepositoryName
+  readonly identity: string
+  readonly at: number
+}
+
+export interface RestoreRepository extends RepositoryRemoval {
+  /** What was deleted before this can not be brought back any more. */
+  readonly deletedSince: number
+  /** The name it shall have; its own when absent. */
+  readonly as?: RepositoryName
+}
+
+export interface RestoreTag extends Removal {
+  readonly tag: Tag
+  /** What it pointed to then; before its last change when absent. */
+  readonly time?: number
+}
+
+export interface RestoredTag {
+  readonly digest: Digest
+  /** Whether it pointed elsewhere until now. */
+  readonly changed: boolean
+}
+
+export interface RestoreManifest {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly identity: string
+  readonly at: number
+}
+
+export interface RestoreTagsOf extends Removal {
+  readonly digest: Digest
+  readonly deletedAt: number
+  readonly after: string
+  readonly limit: number
 }
 
 export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'

@@ -4,6 +4,7 @@ import type { MetadataStore, StoredBlob } from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 import { BlobDamagedError, type BlobStore, type OpenBlob } from '../storage/blob-store.js'
+import { GuardedBlob } from './guarded-blob.js'
 import type { Leases } from './leases.js'
 
 export interface BlobsOptions {
@@ -55,13 +56,15 @@ export class Blobs {
    * Opens a blob for reading.
    *
    * @returns its bytes, where the metadata store keeps them; else the blob, to be closed
-   * @throws {@link RegistryError} `BLOB_UNKNOWN` when the bytes are found damaged or missing before
-   *   the first one is given; from then on the blob counts as absent until it is pushed again
+   * @throws {@link RegistryError} `BLOB_UNKNOWN` when the bytes are found damaged or missing, here or
+   *   later by `send`: from then on the blob counts as absent until it is pushed again; the log says so
+   *   already. `UNAVAILABLE` when there is no room to open anything at the moment
    */
   async open(blob: StoredBlob): Promise<Buffer | OpenBlob> {
     try {
       if (blob.inline) return await this.#readInline(blob)
-      return await this.#store.open(blob.digest, blob.sizeBytes)
+      const opened = await this.#store.open(blob.digest, blob.sizeBytes)
+      return new GuardedBlob(opened, (error) => this.#noteDamage(blob, error))
     } catch (error) {
       throw await this.#noteDamage(blob, error)
     }
@@ -143,13 +146,30 @@ export class Blobs {
   /** What to throw for an error that reading a blob has thrown. */
   async #noteDamage(blob: StoredBlob, error: unknown): Promise<unknown> {
     if (!(error instanceof BlobDamagedError)) return error
-    this.#log.error({ err: error, digest: blob.digest }, 'a stored blob is damaged')
-    await this.#metadata.markBlobDamaged(blob, this.#options.now())
+    const { digest } = blob
+    const details = [{ digest }]
+    if (!(await this.#markDamaged(blob))) {
+      return new RegistryError('BLOB_UNKNOWN', 'the blob is not here any more', { details })
+    }
+    this.#log.error({ err: error, digest }, 'a stored blob is damaged')
     return new RegistryError(
       'BLOB_UNKNOWN',
       'the stored bytes of this blob are damaged; pushing it again heals it',
-      { details: [{ digest: blob.digest }], cause: error },
+      { details, cause: error },
     )
+  }
+
+  /** @returns false when the blob is not to be there any more: it was removed while it was read */
+  async #markDamaged(blob: StoredBlob): Promise<boolean> {
+    try {
+      await this.#metadata.markBlobDamaged(blob, this.#options.now())
+      return true
+    } catch (error) {
+      // On a full disk the next one who reads it finds the same.
+      if (!(error instanceof RegistryError) || error.statusCode < 500) throw error
+      this.#log.warn({ err: error, digest: blob.digest }, 'a damaged blob could not be marked')
+      return true
+    }
   }
 
   async #readInline({ digest }: StoredBlob): Promise<Buffer> {

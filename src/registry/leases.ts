@@ -30,6 +30,11 @@ export class Leases {
     this.#leaseMs = options.leaseSeconds * 1000
   }
 
+  /** How long a promise is kept. */
+  get lengthMs(): number {
+    return this.#leaseMs
+  }
+
   /** Until when a promise given now is kept. */
   get end(): number {
     return this.#now() + this.#leaseMs

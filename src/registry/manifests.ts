@@ -4,10 +4,12 @@ import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.j
 import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/digest.js'
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
 
 export interface ManifestsOptions {
   readonly now: () => number
+  readonly floor: DiskFloor
   /** How long what a delete or an overwrite frees is kept. */
   readonly undoMs: number
   /**
@@ -55,7 +57,7 @@ export class Manifests {
    *
    * @returns its digest, in the algorithm of the reference, else sha256; and what it says
    * @throws {@link RegistryError} `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`; `DIGEST_INVALID`
-   *   when the bytes do not have the digest they are pushed to
+   *   when the bytes do not have the digest they are pushed to; `STORAGE_FULL`
    * @see distribution-spec, "Pushing Manifests"
    */
   async put(
@@ -65,6 +67,7 @@ export class Manifests {
   ): Promise<{ digest: Digest; manifest: Manifest }> {
     const digest = digestFor(reference, bytes)
     const manifest = parseManifest(bytes, contentType)
+    await this.#options.floor.requireRoomForManifest(bytes.byteLength)
     const at = this.#options.now()
     await this.#metadata.putManifest({
       repository,
@@ -105,7 +108,9 @@ export class Manifests {
   /** As `get`, for a client that may skip a push on our word: what it is told stays. */
   async confirm(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     const manifest = await this.get(repository, reference)
-    await this.#leases.extend(repository, manifest)
+    // What a tag points to stays for longer than a lease, whatever becomes of the tag.
+    const isKept = reference.tag !== undefined && this.#options.undoMs >= this.#leases.lengthMs
+    if (!isKept) await this.#leases.extend(repository, manifest)
     return manifest
   }
 

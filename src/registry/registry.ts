@@ -3,9 +3,12 @@ import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
+import { DiskFloor } from './disk-floor.js'
+import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
 import { Search } from './search.js'
+import { Undo } from './undo.js'
 import { Uploads } from './uploads.js'
 
 export interface Stores {
@@ -19,6 +22,8 @@ export interface Registry {
   readonly blobs: Blobs
   readonly uploads: Uploads
   readonly search: Search
+  readonly undo: Undo
+  readonly removals: FileRemovals
 }
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -31,25 +36,34 @@ export function createRegistry(
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
   const undoMs = config.undo.days * dayMs
+  const floor = new DiskFloor({
+    freeSpace: () => stores.blobs.freeSpace(),
+    reserveBytes: config.storage.reserveBytes,
+  })
   const blobs = new Blobs(stores, leases, log, {
     now,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
   })
+  const manifests = new Manifests(stores.metadata, leases, log, {
+    now,
+    floor,
+    undoMs,
+    indexChildren: config.manifests.indexChildren,
+    indexPlatforms: config.manifests.indexPlatforms,
+  })
   return {
     blobs,
-    manifests: new Manifests(stores.metadata, leases, log, {
-      now,
-      undoMs,
-      indexChildren: config.manifests.indexChildren,
-      indexPlatforms: config.manifests.indexPlatforms,
-    }),
+    manifests,
     uploads: new Uploads(stores, leases, {
       now,
+      floor,
       inlineBytesMax: config.storage.inlineBytesMax,
       expireMs: config.uploads.expireSeconds * 1000,
       sessionsMax: config.uploads.sessionsMax,
     }),
     search: new Search(stores.metadata, blobs),
+    undo: new Undo(stores.metadata, manifests, { now, undoMs }),
+    removals: new FileRemovals(stores, log),
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { RegistryError } from '../errors.js'
 import type { MetadataStore, Upload } from '../metadata/metadata-store.js'
 import {
@@ -12,6 +13,7 @@ import {
 import type { RepositoryName } from '../oci/reference.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { headOf, sourceOf, type ByteSource } from '../storage/byte-source.js'
+import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
 import { RunningDigests } from './running-digests.js'
 import { bytesOf, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
@@ -19,6 +21,7 @@ import { SpanExceeded, watched } from './watched-source.js'
 
 export interface UploadsOptions {
   readonly now: () => number
+  readonly floor: DiskFloor
   /** Blobs up to this size are kept by the metadata store. */
   readonly inlineBytesMax: number
   /** A session without progress for so long is over. */
@@ -39,6 +42,13 @@ const expireBatch = 100
 
 /** Signs of life of one long request; never rarer than a quarter of the expiry. */
 const touchMsMax = 5 * 60 * 1000
+
+/** How often, and how many times, is looked whether a removal has ended: ten seconds. */
+const removalPollMs = 20
+const removalAttempts = 500
+
+/** How much of a body comes in between two looks at what the disk has left. */
+const lookEveryBytes = 64 * 1024 * 1024
 
 /**
  * Upload sessions: open, append, commit, abort, expire.
@@ -73,13 +83,14 @@ export class Uploads {
    * Begins a session.
    *
    * @param algorithm - what to hash with while bytes come in; the commit may ask for another
-   * @throws {@link RegistryError} `TOOMANYREQUESTS`
+   * @throws {@link RegistryError} `TOOMANYREQUESTS`, `STORAGE_FULL`
    */
   async open(
     repository: RepositoryName,
     algorithm: DigestAlgorithm,
     identity: string,
   ): Promise<Upload> {
+    await this.#options.floor.requireRoom(0)
     const id = randomUUID()
     const { now, sessionsMax } = this.#options
     await this.#metadata.openUpload({ id, repository, algorithm, identity, at: now(), sessionsMax })
@@ -152,6 +163,7 @@ export class Uploads {
     identity: string,
   ): Promise<void> {
     const algorithm = algorithmOf(digest)
+    await this.#options.floor.requireRoom(body.announcedBytes ?? 0)
     if (this.#isSmall(body)) {
       const bytes = await bytesOf(body)
       requireDigest(bytes, digest)
@@ -205,6 +217,7 @@ export class Uploads {
         ...(bytes ? { bytes } : { running: this.#running.take(id, offsetBytes) }),
       }
     }
+    await this.#options.floor.requireRoom(body.announcedBytes ?? 0)
     const source = this.#watched(upload, body)
     if (bytes === undefined) {
       return this.#receiveStored(upload, body, source, this.#running.take(id, offsetBytes))
@@ -272,14 +285,19 @@ export class Uploads {
     throw failure
   }
 
-  /** Keeps the session from expiring while bytes come in, and stops them behind their range. */
+  /**
+   * Keeps the session from expiring while bytes come in, and stops them behind their range or when
+   * the disk is too full for more.
+   */
   #watched(upload: Upload, { source, range }: UploadBody): ByteSource {
-    const { now, expireMs } = this.#options
+    const { now, floor, expireMs } = this.#options
     return watched(source, {
       spanBytes: range ? range.lastByte - range.firstByte + 1 : Infinity,
       now,
       touchMs: Math.min(touchMsMax, expireMs / 4),
       touch: () => this.#advance(upload, { offsetBytes: upload.offsetBytes }),
+      lookEveryBytes,
+      look: () => floor.requireRoom(0),
     })
   }
 
@@ -298,11 +316,24 @@ export class Uploads {
     // Nothing came with this request: the digest may be known from the one that brought the bytes.
     const receivedDigest =
       running?.current() ?? (sizeBytes === upload.offsetBytes ? upload.receivedDigest : undefined)
+    await this.#beginCommit(id, digest)
     await this.#droppingWrongDigest(upload, () =>
       this.#store.commit(id, { digest, sizeBytes, ...(receivedDigest && { receivedDigest }) }),
     )
     await this.#putBlob({ repository, digest, sizeBytes, uploadId: id })
     this.#running.forget(id)
+  }
+
+  /** Has nobody remove bytes of the digest from now on; waits for whoever is removing some. */
+  async #beginCommit(id: string, digest: Digest): Promise<void> {
+    for (let attempt = 0; attempt < removalAttempts; attempt++) {
+      if (await this.#metadata.beginCommit({ id, digest })) return
+      await delay(removalPollMs)
+    }
+    throw new RegistryError(
+      'UNAVAILABLE',
+      'old bytes of this digest are being removed and that takes long; try again',
+    )
   }
 
   async #commitBytes(upload: Upload, digest: Digest, bytes: Buffer): Promise<void> {

@@ -7,6 +7,9 @@ export interface Watch {
   readonly touchMs: number
   /** Called when bytes come, no more often than every `touchMs`; what it throws ends the source. */
   readonly touch: () => Promise<void>
+  readonly lookEveryBytes: number
+  /** Called each time so many bytes have come; what it throws ends the source. */
+  readonly look: () => Promise<void>
 }
 
 /** More bytes came than the request's range has room for. */
@@ -23,6 +26,7 @@ class WatchedFlow implements ByteSink, ByteFlow {
   readonly #flow: ByteFlow
   #passedBytes = 0
   #touchedAt: number
+  #lookedAtByte = 0
   #isOver = false
 
   constructor(source: ByteSource, sink: ByteSink, watch: Watch) {
@@ -33,7 +37,7 @@ class WatchedFlow implements ByteSink, ByteFlow {
   }
 
   receive(piece: Uint8Array): void {
-    const { spanBytes, now, touchMs, touch } = this.#watch
+    const { spanBytes, now, touchMs, touch, lookEveryBytes, look } = this.#watch
     this.#passedBytes += piece.byteLength
     if (this.#passedBytes > spanBytes) {
       this.#cut(new SpanExceeded())
@@ -42,6 +46,10 @@ class WatchedFlow implements ByteSink, ByteFlow {
     if (now() - this.#touchedAt >= touchMs) {
       this.#touchedAt = now()
       touch().catch((error: unknown) => this.#cut(error as Error))
+    }
+    if (this.#passedBytes - this.#lookedAtByte >= lookEveryBytes) {
+      this.#lookedAtByte = this.#passedBytes
+      look().catch((error: unknown) => this.#cut(error as Error))
     }
     this.#sink.receive(piece)
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { DurabilityLostError, RegistryError } from '../errors.js'
 import type { StoredBlob } from '../metadata/metadata-store.js'
 import type { ByteRange, OpenBlob } from '../storage/blob-store.js'
 import { lengthOf } from './ranges.js'
@@ -50,13 +51,24 @@ export async function sendBody(
   try {
     await stream(request, reply, blob, body)
   } catch (error) {
-    if (!(error instanceof ClientGoneError)) {
-      request.log.error({ err: error }, 'a blob could not be sent to its end')
-    }
+    noteFailure(request, reply, error)
   } finally {
     await blob.close()
   }
   return reply
+}
+
+/** What has cut an answer short; nobody can be told any more. */
+function noteFailure(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+  if (error instanceof DurabilityLostError) request.server.errorHandler(error, request, reply)
+  else if (!(error instanceof ClientGoneError || isDamage(error))) {
+    request.log.error({ err: error }, 'a blob could not be sent to its end')
+  }
+}
+
+/** It is in the log already. */
+function isDamage(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'BLOB_UNKNOWN'
 }
 
 async function stream(

@@ -48,8 +48,11 @@ export function answerOf(refusal: RegistryError): ErrorAnswer {
   }
 }
 
-/** Open uploads, the only thing there can be too many of, end by themselves or expire. */
-const retryAfterSeconds = 60
+/**
+ * In seconds, by status. Open uploads, the only thing there can be too many of, end by themselves or
+ * expire; too many open files are fewer in a moment.
+ */
+const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 60, 503: 5 }
 
 export interface ErrorHandlerOptions {
   /** Told that the disk can no longer be trusted; no answer is sent. */
@@ -70,7 +73,8 @@ export function errorHandler({ onDurabilityLost }: ErrorHandlerOptions) {
     if (request.headers.expect !== undefined && !request.raw.readableDidRead) {
       reply.header('Connection', 'close')
     }
-    if (refusal.statusCode === 429) reply.header('Retry-After', retryAfterSeconds)
+    const retryAfter = RETRY_AFTER[refusal.statusCode]
+    if (retryAfter !== undefined) reply.header('Retry-After', retryAfter)
     // What the route has said of a body that it then did not send.
     for (const name of ['content-length', 'etag', 'cache-control', 'accept-ranges']) {
       reply.removeHeader(name)

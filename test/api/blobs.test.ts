@@ -1,4 +1,4 @@
-import { rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { hexOf, type Digest } from '../../src/oci/digest.js'
@@ -275,6 +275,20 @@ describe('a blob file that is damaged', () => {
     ['too short', (file: string) => truncate(file, 10)],
     ['empty', (file: string) => truncate(file, 0)],
     ['too long', (file: string) => writeFile(file, Buffer.concat([big, big]))],
+    [
+      'a folder',
+      async (file: string) => {
+        await rm(file)
+        await mkdir(path.join(file, 'inside'), { recursive: true })
+      },
+    ],
+    [
+      'not to be opened',
+      async (file: string) => {
+        await rm(file)
+        await symlink(file, file)
+      },
+    ],
   ])(
     'when %s is never answered with 200, counts as absent, and heals with the next push',
     async (_how, damage) => {

@@ -219,6 +219,12 @@ describe.each([
     const body = bodyIn(connection.received)
     expect(body.byteLength).toBeLessThan(hugeBytes)
     expect(body.equals(huge.subarray(0, body.byteLength))).toBe(true)
+    const url = `/v2/${name}/blobs/${digest}`
+    const head = await store.app.inject({ method: 'HEAD', url })
+    await pushBlob(store.app, name, huge)
+    const healed = await store.app.inject(url)
+    expect([head.statusCode, healed.statusCode]).toEqual([404, 200])
+    expect(healed.rawPayload.equals(huge)).toBe(true)
   })
 
   it('is not mixed with the refusal of what is no request behind it', async () => {

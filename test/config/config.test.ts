@@ -50,7 +50,12 @@ describe('a configuration without any settings', () => {
         shutdownSeconds: 30,
       },
       access: { mode: 'open' },
-      storage: { inlineBytesMax: 65_536, sendfile: true, accelRedirect: '' },
+      storage: {
+        inlineBytesMax: 65_536,
+        sendfile: true,
+        accelRedirect: '',
+        reserveBytes: 268_435_456,
+      },
       uploads: { expireSeconds: 86_400, sessionsMax: 10_000 },
       manifests: { bytesMax: 4_194_304, indexChildren: 'required', indexPlatforms: [] },
       deletes: { enabled: true, referencedBlobs: 'refuse' },

@@ -1,8 +1,10 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { readdir, readlink, rm, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
+import { eventually } from '../support/eventually.js'
 import { sha256 } from '../support/images.js'
+import { RawConnection } from '../support/raw-connection.js'
 import { startBerth, type Berth } from './support/berth.js'
 import { Daemon } from './support/daemon.js'
 import { MIB, newFile } from './support/images.js'
@@ -32,6 +34,30 @@ async function read({ url }: Berth, digest: string): Promise<{ status: number; d
   return { status: response.status, digest: sha256(Buffer.from(await response.arrayBuffer())) }
 }
 
+function openSession({ url }: Berth): Promise<Response> {
+  return fetch(`${url}/v2/${name}/blobs/uploads/`, { method: 'POST' })
+}
+
+/** Sends a body with its length to a session, and asks the session what it has. */
+async function patch(
+  berth: Berth,
+  sizeBytes: number,
+): Promise<{ status: number; received: string | null }> {
+  const opened = await openSession(berth)
+  const location = `${berth.url}${opened.headers.get('location')}`
+  const { status } = await fetch(location, { method: 'PATCH', body: new Uint8Array(sizeBytes) })
+  const session = await fetch(location)
+  return { status, received: session.headers.get('range') }
+}
+
+/** Fills a disk, or empties it again, until it has so much room. */
+async function leaveFree(disk: string, freeBytes: number): Promise<void> {
+  const ballast = path.join(disk, 'ballast')
+  await rm(ballast, { force: true })
+  const { bavail, bsize } = await statfs(disk)
+  await writeFile(ballast, new Uint8Array(Math.max(0, bavail * bsize - freeBytes)))
+}
+
 /** A real file system with so much room, gone with the test. */
 async function smallDisk(sizeBytes: number): Promise<string> {
   const directory = await temporaryDirectory()
@@ -40,12 +66,15 @@ async function smallDisk(sizeBytes: number): Promise<string> {
   return directory
 }
 
+/** The disk may fill up to its last byte. */
+const noFloor = { BERTH_STORAGE_RESERVE_BYTES: '0' }
+
 describe('a disk that is full', () => {
   it('refuses pushes with 507 and a sentence, serves reads, and recovers with room', async () => {
     const disk = await smallDisk(24 * MIB)
     const ballast = path.join(disk, 'ballast')
     await writeFile(ballast, newFile(8 * MIB))
-    const berth = await startBerth({ dataDirectory: path.join(disk, 'data') })
+    const berth = await startBerth({ dataDirectory: path.join(disk, 'data'), settings: noFloor })
     const kept: string[] = []
 
     let refused: Pushed | undefined
@@ -77,12 +106,74 @@ describe('a disk that is full', () => {
 
   it('has kept nothing of an upload that did not fit', async () => {
     const disk = await smallDisk(16 * MIB)
-    const berth = await startBerth({ dataDirectory: path.join(disk, 'data') })
+    const berth = await startBerth({ dataDirectory: path.join(disk, 'data'), settings: noFloor })
 
     const tooLarge = await push(berth, newFile(20 * MIB))
     const fits = await push(berth, newFile(8 * MIB))
 
     expect([tooLarge.status, fits.status]).toEqual([507, 201])
+  })
+})
+
+describe('a disk that is nearly full', () => {
+  it('takes no uploads, ends pushes that are nearly done, and reads, deletes and recovers', async () => {
+    const disk = await smallDisk(64 * MIB)
+    const berth = await startBerth({ dataDirectory: path.join(disk, 'data') })
+    const blob = await push(berth, newFile(300_000))
+    const config = await push(berth, Buffer.from('{}'))
+    const spare = await push(berth, newFile(1000))
+    const layer = { mediaType: 'application/octet-stream', digest: blob.digest, size: 300_000 }
+    const put = async (tag: string) => {
+      const type = 'application/vnd.oci.image.manifest.v1+json'
+      const response = await fetch(`${berth.url}/v2/${name}/manifests/${tag}`, {
+        method: 'PUT',
+        headers: { 'Content-Type': type },
+        body: JSON.stringify({
+          schemaVersion: 2,
+          mediaType: type,
+          config: { mediaType: 'application/json', digest: config.digest, size: 2 },
+          layers: [layer],
+          annotations: { tag },
+        }),
+      })
+      return response.status
+    }
+    const remove = async (what: string) =>
+      (await fetch(`${berth.url}/v2/${name}/${what}`, { method: 'DELETE' })).status
+    const isSessionRefused = async () => (await openSession(berth)).status === 507
+
+    // The floor is a tenth of the disk: 6.4 MiB.
+    await leaveFree(disk, 5 * MIB)
+    await eventually(isSessionRefused, (isRefused) => isRefused)
+    const large = await push(berth, newFile(100_000))
+    const small = await push(berth, newFile(100))
+    const nearlyDone = await put('v1')
+    await leaveFree(disk, 2 * MIB)
+    const tooLate = await eventually(
+      () => put('v2'),
+      (status) => status === 507,
+    )
+    const readable = await read(berth, blob.digest)
+    const deleted = [await remove('manifests/v1'), await remove(`blobs/${spare.digest}`)]
+    await leaveFree(disk, 30 * MIB)
+    await eventually(isSessionRefused, (isRefused) => !isRefused)
+    const again = await push(berth, newFile(100_000))
+    const known = await patch(berth, 25 * MIB)
+
+    expect([large.status, small.status]).toEqual([507, 507])
+    expect(JSON.parse(large.text)).toMatchObject({
+      errors: [
+        {
+          code: 'UNAVAILABLE',
+          message: expect.stringMatching(/ MiB of disk space left and keeps 6\.4 MiB/) as string,
+        },
+      ],
+    })
+    expect([nearlyDone, tooLate]).toEqual([201, 507])
+    expect(readable).toEqual({ status: 200, digest: blob.digest })
+    expect(deleted).toEqual([202, 202])
+    expect(again.status).toBe(201)
+    expect(known).toEqual({ status: 507, received: '0-0' })
   })
 })
 
@@ -137,6 +228,35 @@ describe('a file system that writes and reads less at once than it is asked to',
   })
 })
 
+describe('a process that has as many files open as it may', () => {
+  it('answers 503 and takes no blob for damaged', async () => {
+    const berth = await startBerth()
+    const { digest } = await push(berth, newFile(200_000))
+    const connection = await RawConnection.open(berth.port)
+    const ask = async () => {
+      connection.write(`GET /v2/${name}/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      return connection.answer()
+    }
+    const before = await ask()
+    await eventually(
+      () => openBlobs(berth),
+      (count) => count === 0,
+    )
+
+    await allowDescriptors(berth, await descriptorsOf(berth))
+    const refused = await ask()
+    await allowDescriptors(berth, 1000)
+    const after = await ask()
+
+    expect([before.status, refused.status, after.status]).toEqual([200, 503, 200])
+    expect(refused.head).toMatch(/^retry-after: \d+$/im)
+    expect(JSON.parse(refused.body)).toMatchObject({
+      errors: [{ code: 'UNAVAILABLE', message: expect.stringMatching(/too many files/) as string }],
+    })
+    expect(sha256(Buffer.from(after.body, 'latin1'))).toBe(digest)
+  })
+})
+
 describe('a sync that fails', () => {
   it.each([
     ['a file', 100_000],
@@ -159,6 +279,28 @@ describe('a sync that fails', () => {
     expect((await push(next, lost)).status).toBe(201)
   })
 })
+
+async function openBlobs({ pid, dataDirectory }: Berth): Promise<number> {
+  const folder = `/proc/${pid}/fd`
+  const files = await Promise.all(
+    (await readdir(folder)).map((descriptor) =>
+      readlink(path.join(folder, descriptor)).catch(() => ''),
+    ),
+  )
+  return files.filter((file) => file.startsWith(path.join(dataDirectory, 'blobs'))).length
+}
+
+/** The numbers are given from the smallest on, so up to the largest there may be free ones. */
+async function descriptorsOf({ pid }: Berth): Promise<number> {
+  const open = (await readdir(`/proc/${pid}/fd`)).map(Number)
+  for (let free = 0; ; free++) {
+    if (!open.includes(free)) return free
+  }
+}
+
+async function allowDescriptors({ pid }: Berth, count: number): Promise<void> {
+  await run('prlimit', ['--pid', String(pid), `--nofile=${count}:4096`])
+}
 
 /** From now on the kernel answers every sync of the process with an input/output error. */
 async function failSyncs({ pid }: Berth): Promise<void> {

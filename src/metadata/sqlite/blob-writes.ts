@@ -21,6 +21,7 @@ export class BlobWrites {
   readonly #counting: Counting
   readonly #uploads: UploadWrites
   readonly #storeBlob: Statement<[string, number, number, number]>
+  readonly #leaveFile: Statement<[{ readonly digest: string; readonly at: number }]>
   readonly #storeBytes: Statement<[string, Uint8Array]>
   readonly #removeBytes: Statement<[string]>
   readonly #link: Statement<[number, string, number]>
@@ -44,6 +45,12 @@ export class BlobWrites {
       `insert into blobs (digest, size_bytes, inline, stored_at) values (?, ?, ?, ?)
        on conflict do update set size_bytes = excluded.size_bytes, inline = excluded.inline,
          stored_at = max(excluded.stored_at, stored_at + 1), damaged_at = null`,
+    )
+    this.#leaveFile = connection.prepare(
+      `insert into file_removals (digest, destination, begun_at)
+       select digest, 'nowhere', @at from blobs where digest = @digest and inline = 0
+         and not exists (select 1 from uploads where committing = @digest)
+       on conflict do nothing`,
     )
     this.#storeBytes = connection.prepare(
       `insert into blob_contents (digest, bytes) values (?, ?)
@@ -77,6 +84,8 @@ export class BlobWrites {
   putBlob({ repository, digest, sizeBytes, bytes, uploadId, at, leaseUntil }: PutBlob): void {
     if (uploadId !== undefined) this.#uploads.end(repository, uploadId, at)
     const repositoryId = this.#repositories.ensure(repository, at)
+    // What was in a file until now needs none any more.
+    if (bytes) this.#leaveFile.run({ digest, at })
     this.#storeBlob.run(digest, sizeBytes, bytes ? 1 : 0, at)
     if (bytes) this.#storeBytes.run(digest, bytes)
     else this.#removeBytes.run(digest)
@@ -104,6 +113,7 @@ export class BlobWrites {
     }
     this.#counting.blobGoes(repositoryId, digest)
     this.#unlink.run(repositoryId, digest)
+    this.#keeping.dropLease(repositoryId, digest)
     this.#keeping.review(repositoryId, digest, removal.reviewAt, 'blob unlinked')
   }
 

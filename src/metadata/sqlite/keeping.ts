@@ -17,6 +17,9 @@ export class Keeping {
   readonly #fulfilLease: Statement<[string, number]>
   readonly #dropLease: Statement<[string, number]>
   readonly #askReview: Statement<[string, number, number, string]>
+  readonly #reviewAtOnce: Statement<[string, number, number, string]>
+  readonly #postpone: Statement<[number, string, number]>
+  readonly #forget: Statement<[string, number]>
 
   constructor(connection: Connection) {
     this.#extendLease = connection.prepare(
@@ -36,12 +39,39 @@ export class Keeping {
          reason = case when excluded.due_at > due_at then excluded.reason else reason end,
          due_at = max(due_at, excluded.due_at)`,
     )
+    this.#reviewAtOnce = connection.prepare(
+      `insert into reviews (digest, repository_id, due_at, reason) values (?, ?, ?, ?)
+       on conflict do update set due_at = min(due_at, excluded.due_at), reason = excluded.reason`,
+    )
+    this.#postpone = connection.prepare(
+      'update reviews set due_at = ? where digest = ? and repository_id = ?',
+    )
+    this.#forget = connection.prepare('delete from reviews where digest = ? and repository_id = ?')
   }
 
   /** Nothing takes the digest from the repository before `until`; then somebody looks. */
   lease(repositoryId: number, digest: string, until: number): void {
     this.#extendLease.run(digest, repositoryId, until)
     this.review(repositoryId, digest, until, 'lease over')
+  }
+
+  /**
+   * What held the digest has been removed: whatever else may hold it still, the one who looks will
+   * see it.
+   */
+  reviewAtOnce(repositoryId: number, digest: string, at: number, reason: ReviewReason): void {
+    this.#reviewAtOnce.run(digest, repositoryId, at, reason)
+  }
+
+  /** Somebody has looked, and has to look again. */
+  postpone(repositoryId: number, digest: string, dueAt: number): void {
+    this.#postpone.run(dueAt, digest, repositoryId)
+  }
+
+  /** Somebody has looked, and is done; a lease that is left holds nothing any more. */
+  forget(repositoryId: number, digest: string): void {
+    this.#forget.run(digest, repositoryId)
+    this.dropLease(repositoryId, digest)
   }
 
   /** What needs the digest has come: the promise was kept, though it holds on until its end. */

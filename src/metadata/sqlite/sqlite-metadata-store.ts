@@ -3,8 +3,16 @@ import type { Digest } from '../../oci/digest.js'
 import type { Reference, RepositoryName } from '../../oci/reference.js'
 import type {
   AdvanceUpload,
+  BeginCommit,
   BeginRun,
+  CollectedStep,
+  CollectionPlan,
+  CollectStep,
+  CollectTerms,
   DigestRemoval,
+  FileRemoval,
+  HistoryEntry,
+  HistoryQuery,
   LeaseRequest,
   MetadataStore,
   MountBlob,
@@ -15,6 +23,12 @@ import type {
   PutManifest,
   Referrer,
   ReferrersQuery,
+  RepositoryRemoval,
+  RestoredTag,
+  RestoreManifest,
+  RestoreRepository,
+  RestoreTag,
+  RestoreTagsOf,
   Run,
   RunProgress,
   RunsQuery,
@@ -24,6 +38,7 @@ import type {
   TagRemoval,
   Upload,
 } from '../metadata-store.js'
+import { CollectReads } from './collect-reads.js'
 import { openForReading, translated, type Connection } from './connection.js'
 import { Reads } from './reads.js'
 import { RunReads } from './run-reads.js'
@@ -47,6 +62,7 @@ export interface SqliteOptions {
 export class SqliteMetadataStore implements MetadataStore {
   readonly #connection: Connection
   readonly #reads: Reads
+  readonly #collecting: CollectReads
   readonly #runs: RunReads
   readonly #survey: Survey
   readonly #writer: Writer
@@ -61,6 +77,7 @@ export class SqliteMetadataStore implements MetadataStore {
   ) {
     this.#connection = connection
     this.#reads = new Reads(connection)
+    this.#collecting = new CollectReads(connection)
     this.#runs = new RunReads(connection)
     this.#survey = survey
     this.#writer = writer
@@ -184,6 +201,58 @@ export class SqliteMetadataStore implements MetadataStore {
 
   forgetUploadRemains(uploadIds: readonly string[]): Promise<void> {
     return this.#writer.write('forgetUploadRemains', uploadIds)
+  }
+
+  beginCommit(commit: BeginCommit): Promise<boolean> {
+    return this.#writer.write('beginCommit', commit)
+  }
+
+  collect(step: CollectStep): Promise<CollectedStep> {
+    return this.#writer.write('collect', step)
+  }
+
+  forgetFileRemovals(digests: readonly Digest[]): Promise<void> {
+    return this.#writer.write('forgetFileRemovals', digests)
+  }
+
+  deleteRepository(removal: RepositoryRemoval): Promise<void> {
+    return this.#writer.write('deleteRepository', removal)
+  }
+
+  restoreRepository(restore: RestoreRepository): Promise<void> {
+    return this.#writer.write('restoreRepository', restore)
+  }
+
+  restoreTag(restore: RestoreTag): Promise<RestoredTag> {
+    return this.#writer.write('restoreTag', restore)
+  }
+
+  restoreManifest(restore: RestoreManifest): Promise<{ readonly deletedAt: number }> {
+    return this.#writer.write('restoreManifest', restore)
+  }
+
+  restoreTagsOf(restore: RestoreTagsOf): Promise<string | undefined> {
+    return this.#writer.write('restoreTagsOf', restore)
+  }
+
+  forgetHistory(before: number, limit: number): Promise<boolean> {
+    return this.#writer.write('forgetHistory', before, limit)
+  }
+
+  hasDue(terms: { readonly at: number; readonly undoMs: number }): Promise<boolean> {
+    return this.#read(() => this.#collecting.hasDue(terms))
+  }
+
+  listFileRemovals(limit: number): Promise<FileRemoval[]> {
+    return this.#read(() => this.#collecting.listFileRemovals(limit))
+  }
+
+  planCollection(terms: CollectTerms): Promise<CollectionPlan> {
+    return this.#survey.ask('planCollection', terms)
+  }
+
+  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
+    return this.#read(() => this.#reads.listHistory(query))
   }
 
   beginRun(run: BeginRun): Promise<number> {

@@ -1,3 +1,5 @@
+import type { CollectionPlan, CollectTerms } from '../metadata-store.js'
+import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
 import { Soundness } from './soundness.js'
 
@@ -12,12 +14,15 @@ export interface SurveyQuestions {
   readonly listTables: () => string[]
   /** What is wrong with a table, its indexes and its foreign keys; some of it, where it is much. */
   readonly checkTable: (table: string) => string[]
+  readonly planCollection: (terms: CollectTerms) => CollectionPlan
 }
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
   const soundness = new Soundness(connection)
+  const collection = new CollectPlan(connection)
   return {
     listTables: () => soundness.listTables(),
     checkTable: (table) => soundness.checkTable(table),
+    planCollection: (terms) => collection.plan(terms),
   }
 }

@@ -69,7 +69,7 @@ export class TagWrites {
   /** Points a tag to a manifest, be it for the first time. */
   move(move: TagMove): void {
     const { repositoryId, tag, manifestId, generation, digest, action, identity, at } = move
-    const before = this.#settle(repositoryId, tag)
+    const before = this.settle(repositoryId, tag)
     this.#store.run(repositoryId, tag, manifestId, generation, at, identity)
     if (before?.manifest_id === manifestId) return
     const from = before?.digest
@@ -86,6 +86,20 @@ export class TagWrites {
     this.#releaseTarget(removal, target, 'tag deleted')
   }
 
+  /**
+   * What a tag points to that is about to move. If it counts as gone but has its row still, the row
+   * goes now, and its removal comes into the history before whatever comes next.
+   */
+  settle(repositoryId: number, tag: string): TagTarget | undefined {
+    const row = this.#find.get(repositoryId, tag)
+    if (row === undefined || row.deleted_at === null) return row
+    const { digest: from, deleted_at: at, deleted_by } = row
+    const identity = deleted_by as string
+    this.#remove.run(repositoryId, tag)
+    this.#history.record({ repositoryId, tag, action: 'deleted', from, at, identity })
+    return undefined
+  }
+
   #releaseTarget(
     { repositoryId, at, reviewAt }: TagChange,
     { manifest_id: manifestId, digest }: TagTarget,
@@ -93,18 +107,5 @@ export class TagWrites {
   ): void {
     this.#release.run(at, manifestId)
     this.#keeping.review(repositoryId, digest, reviewAt, reason)
-  }
-
-  /**
-   * What a tag that is about to move points to. If it counts as gone but has still its row, its
-   * removal comes into the history now: the row will be another's.
-   */
-  #settle(repositoryId: number, tag: string): TagTarget | undefined {
-    const row = this.#find.get(repositoryId, tag)
-    if (row === undefined || row.deleted_at === null) return row
-    const { digest: from, deleted_at: at, deleted_by } = row
-    const identity = deleted_by as string
-    this.#history.record({ repositoryId, tag, action: 'deleted', from, at, identity })
-    return undefined
   }
 }

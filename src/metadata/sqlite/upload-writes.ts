@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { AdvanceUpload, OpenUpload, StoreUpload } from '../metadata-store.js'
+import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 
 /** What changes upload sessions; each method runs inside a transaction of the writer. */
@@ -11,6 +11,8 @@ export class UploadWrites {
   readonly #offset: Statement<[string], number>
   readonly #advance: Statement<[number, Uint8Array | null, string | null, number, string]>
   readonly #setStored: Statement<[number, string]>
+  readonly #isBeingRemoved: Statement<[string], number>
+  readonly #setCommitting: Statement<[string, string]>
   readonly #forgetDigests: Statement<[]>
   readonly #touch: Statement<[number, string]>
   readonly #end: Statement<[string, string], number>
@@ -35,6 +37,10 @@ export class UploadWrites {
     this.#setStored = connection.prepare(
       'update uploads set stored = 1, progressed_at = ? where id = ?',
     )
+    this.#isBeingRemoved = connection
+      .prepare<[string], number>('select 1 from file_removals where digest = ?')
+      .pluck()
+    this.#setCommitting = connection.prepare('update uploads set committing = ? where id = ?')
     this.#forgetDigests = connection.prepare(
       'update uploads set received_digest = null where received_digest is not null',
     )
@@ -81,6 +87,12 @@ export class UploadWrites {
   storeUpload({ id, fromByte, at }: StoreUpload): void {
     this.#requireOffset(id, fromByte)
     this.#setStored.run(at, id)
+  }
+
+  beginCommit({ id, digest }: BeginCommit): boolean {
+    if (this.#isBeingRemoved.get(digest) !== undefined) return false
+    if (this.#setCommitting.run(digest, id).changes === 0) throw uploadUnknown(id)
+    return true
   }
 
   abortUpload(repository: RepositoryName, id: string, at: number): void {

@@ -1,13 +1,18 @@
 import type { MetadataStore } from '../metadata-store.js'
 import { BlobWrites } from './blob-writes.js'
 import type { Connection } from './connection.js'
+import { CollectWrites } from './collect-writes.js'
 import { Counting } from './counting.js'
+import { Dismantling } from './dismantling.js'
 import { HistoryWrites } from './history-writes.js'
 import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
+import { RemovalWrites } from './removal-writes.js'
+import { Removing } from './removing.js'
 import { Repositories } from './repositories.js'
 import { RunWrites } from './run-writes.js'
 import { TagWrites } from './tag-writes.js'
+import { UndoWrites } from './undo-writes.js'
 import { Untagging } from './untagging.js'
 import { UploadWrites } from './upload-writes.js'
 
@@ -15,11 +20,16 @@ import { UploadWrites } from './upload-writes.js'
 type WriteName =
   | 'abortUpload'
   | 'advanceUpload'
+  | 'beginCommit'
   | 'beginRun'
+  | 'collect'
   | 'deleteBlob'
   | 'deleteManifest'
+  | 'deleteRepository'
   | 'deleteTag'
   | 'expireUploads'
+  | 'forgetFileRemovals'
+  | 'forgetHistory'
   | 'forgetUploadRemains'
   | 'markBlobDamaged'
   | 'mountBlob'
@@ -28,6 +38,10 @@ type WriteName =
   | 'putManifest'
   | 'recordRun'
   | 'removeDeletedTags'
+  | 'restoreManifest'
+  | 'restoreRepository'
+  | 'restoreTag'
+  | 'restoreTagsOf'
   | 'storeUpload'
   | 'takeLease'
 
@@ -46,7 +60,11 @@ export type Writes = {
  * Those whose commit waits for no sync, as the port says. What they did is in the log all the same,
  * and the next commit that syncs it makes it durable.
  */
-export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set(['advanceUpload', 'openUpload'])
+export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set([
+  'advanceUpload',
+  'beginCommit',
+  'openUpload',
+])
 
 export function prepareWrites(connection: Connection): Writes {
   const repositories = new Repositories(connection)
@@ -65,6 +83,11 @@ export function prepareWrites(connection: Connection): Writes {
     untagging,
   })
   const blobs = new BlobWrites(connection, repositories, keeping, counting, uploads)
+  const undo = new UndoWrites(connection, { repositories, tags, history, counting })
+  const removing = new Removing(connection, keeping, counting)
+  const dismantling = new Dismantling(connection, removing, keeping)
+  const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
+  const removals = new RemovalWrites(connection)
   const runs = new RunWrites(connection)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
@@ -73,11 +96,16 @@ export function prepareWrites(connection: Connection): Writes {
   return {
     abortUpload: (...args) => uploads.abortUpload(...args),
     advanceUpload: (...args) => uploads.advanceUpload(...args),
+    beginCommit: (...args) => uploads.beginCommit(...args),
     beginRun: (...args) => runs.beginRun(...args),
+    collect: (...args) => collecting.collect(...args),
     deleteBlob: (...args) => blobs.deleteBlob(...args),
     deleteManifest: (...args) => manifests.deleteManifest(...args),
+    deleteRepository: (...args) => undo.deleteRepository(...args),
     deleteTag: (...args) => manifests.deleteTag(...args),
     expireUploads: (...args) => uploads.expireUploads(...args),
+    forgetFileRemovals: (...args) => removals.forgetFileRemovals(...args),
+    forgetHistory: (...args) => removals.forgetHistory(...args),
     forgetReceivedDigests: () => uploads.forgetReceivedDigests(),
     forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
     markBlobDamaged: (...args) => blobs.markBlobDamaged(...args),
@@ -87,6 +115,10 @@ export function prepareWrites(connection: Connection): Writes {
     putManifest: (...args) => manifests.putManifest(...args),
     recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
+    restoreManifest: (...args) => undo.restoreManifest(...args),
+    restoreRepository: (...args) => undo.restoreRepository(...args),
+    restoreTag: (...args) => undo.restoreTag(...args),
+    restoreTagsOf: (...args) => undo.restoreTagsOf(...args),
     stopRuns: (at) => runs.stopRuns(at),
     storeUpload: (...args) => uploads.storeUpload(...args),
     takeLease: (...args) => blobs.takeLease(...args),

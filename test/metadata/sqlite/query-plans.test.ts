@@ -16,6 +16,7 @@ const MAY_BE_SCANNED = new Set([
   // Not more than uploads.sessionsMax.
   'uploads',
   // As many as are asked for.
+  'history',
   'upload_remains',
   // A few hundred of each kind, once at the start.
   'runs',

@@ -1,0 +1,26 @@
+import type { Statement } from 'better-sqlite3'
+import type { Connection } from './connection.js'
+
+/** What ends removals, and forgets what is too old to be of use. */
+export class RemovalWrites {
+  readonly #forgetFileRemoval: Statement<[string]>
+  readonly #forgetHistory: Statement<[{ readonly before: number; readonly limit: number }]>
+
+  constructor(connection: Connection) {
+    this.#forgetFileRemoval = connection.prepare('delete from file_removals where digest = ?')
+    // Ids rise with time, so what is old is in front: those behind are not looked at.
+    this.#forgetHistory = connection.prepare(
+      `delete from history where id in (
+         select id from (select id, changed_at from history order by id limit @limit)
+         where changed_at < @before)`,
+    )
+  }
+
+  forgetFileRemovals(digests: readonly string[]): void {
+    for (const digest of digests) this.#forgetFileRemoval.run(digest)
+  }
+
+  forgetHistory(before: number, limit: number): boolean {
+    return this.#forgetHistory.run({ before, limit }).changes === limit
+  }
+}

@@ -1,0 +1,102 @@
+import type { Statement } from 'better-sqlite3'
+import type { Connection } from './connection.js'
+import type { Counting } from './counting.js'
+import type { ManifestToJudge } from './judgement.js'
+import type { Keeping, ReviewReason } from './keeping.js'
+
+export interface BlobToRemove {
+  readonly digest: string
+  readonly size_bytes: number
+  readonly inline: 0 | 1
+}
+
+/** Removes the rows of what nothing can reach, and asks for a look at what they held. */
+export class Removing {
+  readonly #keeping: Keeping
+  readonly #counting: Counting
+  readonly #references: Statement<[number], string>
+  readonly #referrers: Statement<[number, string], string>
+  readonly #markDeleted: Statement<[number, number]>
+  readonly #removeUntaggings: Statement<[number]>
+  readonly #removeManifest: Statement<[number]>
+  readonly #removeContents: Statement<[{ readonly digest: string }]>
+  readonly #unlink: Statement<[number, string]>
+  readonly #findBlob: Statement<[string], BlobToRemove>
+  readonly #beginFileRemoval: Statement<[string, number]>
+  readonly #removeBlob: Statement<[string]>
+
+  constructor(connection: Connection, keeping: Keeping, counting: Counting) {
+    this.#keeping = keeping
+    this.#counting = counting
+    this.#references = connection
+      .prepare<[number], string>(
+        'select distinct digest from manifest_references where manifest_id = ?',
+      )
+      .pluck()
+    this.#referrers = connection
+      .prepare<[number, string], string>(
+        `select digest from manifests
+         where repository_id = ? and subject_digest = ? and deleted_at is null`,
+      )
+      .pluck()
+    this.#markDeleted = connection.prepare('update manifests set deleted_at = ? where id = ?')
+    this.#removeUntaggings = connection.prepare('delete from untaggings where manifest_id = ?')
+    this.#removeManifest = connection.prepare('delete from manifests where id = ?')
+    this.#removeContents = connection.prepare(
+      `delete from manifest_contents where digest = @digest
+         and not exists (select 1 from manifests where digest = @digest)`,
+    )
+    this.#unlink = connection.prepare(
+      'delete from repository_blobs where repository_id = ? and digest = ?',
+    )
+    this.#findBlob = connection.prepare(
+      'select digest, size_bytes, inline from blobs where digest = ?',
+    )
+    this.#beginFileRemoval = connection.prepare(
+      `insert into file_removals (digest, destination, begun_at) values (?, 'nowhere', ?)
+       on conflict do nothing`,
+    )
+    this.#removeBlob = connection.prepare('delete from blobs where digest = ?')
+  }
+
+  /**
+   * Removes a manifest that has no tag left.
+   *
+   * @param reason - why what it held is to be looked at
+   * @returns the bytes that this frees: none when another repository has it too
+   */
+  removeManifest(
+    manifest: ManifestToJudge,
+    at: number,
+    reason: ReviewReason = 'holder collected',
+  ): number {
+    const { id, digest, repository_id: repositoryId, size_bytes: sizeBytes } = manifest
+    if (manifest.deleted_at === null) {
+      this.#markDeleted.run(at, id)
+      this.#counting.manifestWent({ id, repositoryId, sizeBytes })
+    }
+    const held = this.#references.all(id)
+    this.#removeUntaggings.run(id)
+    // Its references go with it.
+    this.#removeManifest.run(id)
+    for (const target of held) this.#keeping.reviewAtOnce(repositoryId, target, at, reason)
+    for (const referrer of this.#referrers.all(repositoryId, digest)) {
+      this.#keeping.reviewAtOnce(repositoryId, referrer, at, reason)
+    }
+    return this.#removeContents.run({ digest }).changes > 0 ? sizeBytes : 0
+  }
+
+  unlink(repositoryId: number, digest: string): void {
+    this.#unlink.run(repositoryId, digest)
+  }
+
+  findBlob(digest: string): BlobToRemove | undefined {
+    return this.#findBlob.get(digest)
+  }
+
+  /** Removes a blob that no repository has; a file of it is to be removed after the transaction. */
+  removeBlob({ digest, inline }: BlobToRemove, at: number): void {
+    if (inline === 0) this.#beginFileRemoval.run(digest, at)
+    this.#removeBlob.run(digest)
+  }
+}

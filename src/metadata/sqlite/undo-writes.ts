@@ -1,0 +1,247 @@
+import type { Statement } from 'better-sqlite3'
+import { RegistryError } from '../../errors.js'
+import type { Digest } from '../../oci/digest.js'
+import type { RepositoryName } from '../../oci/reference.js'
+import type {
+  RepositoryRemoval,
+  RestoredTag,
+  RestoreManifest,
+  RestoreRepository,
+  RestoreTag,
+  RestoreTagsOf,
+} from '../metadata-store.js'
+import type { Connection } from './connection.js'
+import type { Counting } from './counting.js'
+import type { HistoryWrites } from './history-writes.js'
+import type { Repositories } from './repositories.js'
+import type { TagWrites } from './tag-writes.js'
+
+interface KeptManifest {
+  readonly id: number
+  readonly digest: Digest
+  readonly generation: number
+  readonly size_bytes: number
+  readonly deleted_at: number | null
+}
+
+interface Author {
+  readonly identity: string
+  readonly at: number
+}
+
+/** What brings back what was deleted or overwritten; each method runs inside a transaction. */
+export class UndoWrites {
+  readonly #repositories: Repositories
+  readonly #tags: TagWrites
+  readonly #history: HistoryWrites
+  readonly #counting: Counting
+  readonly #storeDeleted: Statement<[number, string, number, string]>
+  readonly #giveNameBack: Statement<[{ readonly id: number }]>
+  readonly #findDeleted: Statement<[string, number], number>
+  readonly #forgetDeleted: Statement<[number]>
+  readonly #takeName: Statement<[{ readonly id: number; readonly name: string }]>
+  readonly #isListed: Statement<[number], number>
+  readonly #before: Statement<[number, string], { from_digest: Digest | null }>
+  readonly #atTime: Statement<[number, string, number], { to_digest: Digest | null }>
+  readonly #findKept: Statement<[number, string], KeptManifest>
+  readonly #revive: Statement<[number]>
+  readonly #relink: Statement<[number, number, number]>
+  readonly #deletedChildren: Statement<[number, number], KeptManifest>
+  readonly #deletion: Statement<[number, string], number>
+  readonly #tagsOf: Statement<[number, string, number, string, number], string>
+
+  constructor(
+    connection: Connection,
+    rows: {
+      readonly repositories: Repositories
+      readonly tags: TagWrites
+      readonly history: HistoryWrites
+      readonly counting: Counting
+    },
+  ) {
+    this.#repositories = rows.repositories
+    this.#tags = rows.tags
+    this.#history = rows.history
+    this.#counting = rows.counting
+    this.#storeDeleted = connection.prepare(
+      `insert into deleted_repositories (repository_id, name, deleted_at, deleted_by)
+       values (?, ?, ?, ?)`,
+    )
+    this.#giveNameBack = connection.prepare(
+      `update repositories set name = '#' || id, listed = 0 where id = @id`,
+    )
+    this.#findDeleted = connection
+      .prepare<[string, number], number>(
+        `select repository_id from deleted_repositories where name = ? and deleted_at > ?
+         order by deleted_at desc limit 1`,
+      )
+      .pluck()
+    this.#forgetDeleted = connection.prepare(
+      'delete from deleted_repositories where repository_id = ?',
+    )
+    this.#takeName = connection.prepare(
+      `update repositories set name = @name, listed = description <> '' or exists (
+         select 1 from manifests where repository_id = @id and deleted_at is null) where id = @id`,
+    )
+    this.#isListed = connection
+      .prepare<[number], number>('select listed from repositories where id = ?')
+      .pluck()
+    this.#before = connection.prepare(
+      `select from_digest from history where repository_id = ? and tag = ?
+       order by id desc limit 1`,
+    )
+    this.#atTime = connection.prepare(
+      `select to_digest from history where repository_id = ? and tag = ? and changed_at <= ?
+       order by id desc limit 1`,
+    )
+    const keptColumns = 'm.id, m.digest, m.generation, m.size_bytes, m.deleted_at'
+    this.#findKept = connection.prepare(
+      `select ${keptColumns} from manifests m where m.repository_id = ? and m.digest = ?`,
+    )
+    this.#revive = connection.prepare(
+      'update manifests set deleted_at = null, deleted_by = null where id = ?',
+    )
+    // A blob may have been taken away from the repository meanwhile; its bytes are held.
+    this.#relink = connection.prepare(
+      `insert into repository_blobs (repository_id, digest, linked_at)
+       select distinct ?, r.digest, ? from manifest_references r join blobs b on b.digest = r.digest
+       where r.manifest_id = ? and r.kind <> 'child'
+       on conflict do nothing`,
+    )
+    this.#deletedChildren = connection.prepare(
+      `select distinct ${keptColumns} from manifest_references r
+       join manifests m on m.digest = r.digest and m.repository_id = ?
+       where r.manifest_id = ? and m.deleted_at is not null`,
+    )
+    this.#deletion = connection
+      .prepare<[number, string], number>(
+        `select changed_at from history indexed by history_deleted_idx
+         where repository_id = ? and from_digest = ? and tag = '' and action = 'deleted'
+         order by changed_at desc limit 1`,
+      )
+      .pluck()
+    this.#tagsOf = connection
+      .prepare<[number, string, number, string, number], string>(
+        `select distinct tag from history indexed by history_deleted_idx
+         where repository_id = ? and from_digest = ? and changed_at = ? and action = 'deleted'
+           and tag > ?
+         order by tag limit ?`,
+      )
+      .pluck()
+  }
+
+  deleteRepository({ repository, identity, at }: RepositoryRemoval): void {
+    this.#delete(this.#repositories.get(repository), repository, { identity, at })
+  }
+
+  restoreRepository(restore: RestoreRepository): void {
+    const { repository, as: name = repository, deletedSince, identity, at } = restore
+    const id = this.#findDeleted.get(repository, deletedSince)
+    if (id === undefined) {
+      throw new RegistryError(
+        'NAME_UNKNOWN',
+        'no repository of this name was deleted that can still be brought back',
+        { details: [{ name: repository }] },
+      )
+    }
+    const inItsPlace = this.#repositories.find(name)
+    if (inItsPlace !== undefined) {
+      if (this.#isListed.get(inItsPlace) === 1) {
+        throw new RegistryError(
+          'CONFLICT',
+          `there is a repository ${name} again; delete that first, or restore under another name`,
+          { details: [{ name }] },
+        )
+      }
+      // Nothing but what a push that never ended has left.
+      this.#delete(inItsPlace, name, { identity, at })
+    }
+    this.#forgetDeleted.run(id)
+    this.#takeName.run({ id, name })
+    this.#history.record({ repositoryId: id, action: 'repository restored', identity, at })
+  }
+
+  restoreTag(restore: RestoreTag): RestoredTag {
+    const { repository, tag, time, identity, at, reviewAt } = restore
+    const repositoryId = this.#repositories.get(repository)
+    const current = this.#tags.settle(repositoryId, tag)
+    const digest = this.#formerTarget(repositoryId, tag, time)
+    if (current?.digest === digest) return { digest, changed: false }
+    const manifest = this.#findKept.get(repositoryId, digest)
+    if (manifest === undefined) {
+      throw unknown('what the tag pointed to is gone for good', { tag, digest })
+    }
+    this.#bringBack(repositoryId, manifest, { identity, at })
+    const { id: manifestId, generation } = manifest
+    const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
+    this.#tags.move({ ...move, action: 'restored' })
+    return { digest, changed: true }
+  }
+
+  restoreManifest({ repository, digest, identity, at }: RestoreManifest) {
+    const repositoryId = this.#repositories.get(repository)
+    const manifest = this.#findKept.get(repositoryId, digest)
+    const deletedAt = this.#deletion.get(repositoryId, digest)
+    if (manifest === undefined || deletedAt === undefined) {
+      throw unknown('no manifest of this digest was deleted that can still be brought back', {
+        digest,
+      })
+    }
+    this.#bringBack(repositoryId, manifest, { identity, at })
+    return { deletedAt }
+  }
+
+  restoreTagsOf(restore: RestoreTagsOf): string | undefined {
+    const { repository, digest, deletedAt, after, limit, identity, at, reviewAt } = restore
+    const repositoryId = this.#repositories.get(repository)
+    const manifest = this.#findKept.get(repositoryId, digest)
+    // Deleted again in between.
+    if (manifest === undefined || manifest.deleted_at !== null) return undefined
+    const { id: manifestId, generation } = manifest
+    const tags = this.#tagsOf.all(repositoryId, digest, deletedAt, after, limit)
+    for (const tag of tags) {
+      if (this.#tags.settle(repositoryId, tag) !== undefined) continue
+      const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
+      this.#tags.move({ ...move, action: 'restored' })
+    }
+    return tags.length < limit ? undefined : tags.at(-1)
+  }
+
+  #delete(id: number, name: RepositoryName, { identity, at }: Author): void {
+    this.#storeDeleted.run(id, name, at, identity)
+    this.#giveNameBack.run({ id })
+    this.#history.record({ repositoryId: id, action: 'repository deleted', identity, at })
+  }
+
+  #formerTarget(repositoryId: number, tag: string, time: number | undefined): Digest {
+    if (time === undefined) {
+      const last = this.#before.get(repositoryId, tag)
+      if (last === undefined) throw unknown('the repository never had this tag', { tag })
+      if (last.from_digest !== null) return last.from_digest
+      throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
+        tag,
+      })
+    }
+    const digest = this.#atTime.get(repositoryId, tag, time)?.to_digest ?? undefined
+    if (digest === undefined) throw unknown('the tag was not there at that time', { tag })
+    return digest
+  }
+
+  /** Makes a manifest be there again, and what it cannot be used without. */
+  #bringBack(repositoryId: number, manifest: KeptManifest, author: Author): void {
+    const { identity, at } = author
+    this.#relink.run(repositoryId, at, manifest.id)
+    for (const child of this.#deletedChildren.all(repositoryId, manifest.id)) {
+      this.#bringBack(repositoryId, child, author)
+    }
+    if (manifest.deleted_at === null) return
+    const { id, digest, size_bytes: sizeBytes } = manifest
+    this.#revive.run(id)
+    this.#history.record({ repositoryId, action: 'restored', to: digest, identity, at })
+    this.#counting.manifestCame({ id, repositoryId, sizeBytes })
+  }
+}
+
+function unknown(reason: string, detail: object): RegistryError {
+  return new RegistryError('MANIFEST_UNKNOWN', reason, { details: [detail] })
+}
