@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
 import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
 import { healthRoutes } from './health/routes.js'
+import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
+import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
 import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
-import { hideContentType } from './v2/bodies.js'
-import { errorHandler, notFoundHandler } from './v2/errors.js'
+import { notFoundHandler, sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
 import { foldName } from './v2/names.js'
 
@@ -19,14 +21,17 @@ export interface AppDependencies {
   readonly registry: Registry
   readonly log: FastifyBaseLogger
   readonly now: () => number
+  /** What makes a caller of the management API its operator. */
+  readonly operatorToken: string
   /** The disk can no longer be trusted: the process must stop. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
 }
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, stores, registry, log, now, onDurabilityLost } = dependencies
-  const onError = errorHandler({ onDurabilityLost })
+  const { config, stores, registry, log, now, operatorToken, onDurabilityLost } = dependencies
+  const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
+  const onApiError = apiErrorHandler(onDurabilityLost)
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({
@@ -44,7 +49,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {
       logWhenDone(request, reply)
-      onError(error, request, reply)
+      const answer = isApiUrl(request.originalUrl) ? onApiError : onError
+      answer(error, request, reply)
     },
   })
   // Bodies belong to the routes that want them: no type, length or encoding is refused before, also
@@ -70,6 +76,16 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     policy,
     manifestBytesMax: config.manifests.bytesMax,
     accelPrefix: config.storage.accelRedirect,
+  })
+  await app.register(api, {
+    prefix: '/api',
+    config,
+    registry,
+    metadata: stores.metadata,
+    policy,
+    operatorToken,
+    now,
+    onError: onApiError,
   })
   return app
 }

@@ -1,4 +1,25 @@
-import { PATTERN_EXPRESSION } from './oci/patterns.js'
+import { PATTERN_EXPRESSION, TAG_PATTERN_EXPRESSION } from './oci/patterns.js'
+
+/** Tags by two patterns: that of their repositories, and their own. */
+const tagEntries = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['repositories', 'tags'],
+  properties: {
+    repositories: {
+      type: 'string',
+      pattern: PATTERN_EXPRESSION,
+      examples: ['team/**'],
+      description: 'The repositories this is about; * within a path component, ** anything.',
+    },
+    tags: {
+      type: 'string',
+      pattern: TAG_PATTERN_EXPRESSION,
+      examples: ['v*'],
+      description: 'Their tags this is about; * is any part of a tag.',
+    },
+  },
+} as const
 
 /**
  * Every setting, with its default and its bounds: the one place that says so. From here come the
@@ -99,6 +120,12 @@ export const configSchema = {
           examples: ['/berth-blobs'],
           description:
             'Where nginx in front has the folder blobs of the data directory, as an internal location: it sends the files itself then. Only where nobody reaches Berth but through it; see docs/nginx.md. Empty: Berth sends them.',
+        },
+        verifyReads: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Hashes every blob while it is read, so that bytes which rotted on the disk end the connection instead of reaching a client whole. Costs half a CPU second more for each GiB, which makes large pulls two to four times as dear; a range costs as much as the whole blob. Not with storage.accelRedirect, and without the help of storage.sendfile.',
         },
         reserveBytes: {
           type: 'integer',
@@ -287,6 +314,54 @@ export const configSchema = {
         },
       },
     },
+    tags: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        immutable: {
+          type: 'array',
+          maxItems: 1000,
+          items: tagEntries,
+          default: [],
+          description:
+            'Tags that are written once: never moved to another manifest, and never deleted.',
+        },
+        protected: {
+          type: 'array',
+          maxItems: 1000,
+          items: tagEntries,
+          default: [],
+          description: 'Tags that are never deleted; they may move.',
+        },
+      },
+    },
+    quotas: {
+      type: 'array',
+      maxItems: 1000,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['repositories', 'bytes'],
+        properties: {
+          repositories: {
+            type: 'string',
+            pattern: PATTERN_EXPRESSION,
+            examples: ['team/**'],
+            description: 'The repositories that share it; * within a path component, ** anything.',
+          },
+          bytes: {
+            type: 'integer',
+            minimum: 0,
+            maximum: Number.MAX_SAFE_INTEGER,
+            description:
+              'What they may hold: their manifests and the blobs these refer to, in each repository in full.',
+          },
+        },
+      },
+      default: [],
+      description: 'How much repositories may hold together. Each entry that fits has to be met.',
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -307,6 +382,11 @@ export const configSchema = {
   },
 } as const
 
+interface TagEntry {
+  readonly repositories: string
+  readonly tags: string
+}
+
 /** The configuration, complete: what the schema describes, with every default filled in. */
 export interface Config {
   readonly dataDirectory: string
@@ -323,6 +403,7 @@ export interface Config {
     readonly sendfile: boolean
     /** Empty, or the path of an internal location; a slash may end it. */
     readonly accelRedirect: string
+    readonly verifyReads: boolean
     /** The disk may be too small for it. */
     readonly reserveBytes: number
   }
@@ -350,6 +431,11 @@ export interface Config {
       readonly collectAfterDays?: number
     }[]
   }
+  readonly tags: {
+    readonly immutable: readonly TagEntry[]
+    readonly protected: readonly TagEntry[]
+  }
+  readonly quotas: readonly { readonly repositories: string; readonly bytes: number }[]
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'
     readonly format: 'auto' | 'json' | 'pretty'

@@ -169,7 +169,15 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 }
 
 function contradictions(config: Config): string[] {
-  const { indexChildren, indexPlatforms } = config.manifests
+  return [
+    ...platformContradictions(config),
+    ...storageContradictions(config),
+    ...quotaContradictions(config),
+  ]
+}
+
+function platformContradictions({ manifests }: Config): string[] {
+  const { indexChildren, indexPlatforms } = manifests
   if (indexChildren === 'listed' && indexPlatforms.length === 0) {
     return ['manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.']
   }
@@ -177,6 +185,22 @@ function contradictions(config: Config): string[] {
     return ['manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.']
   }
   return []
+}
+
+function storageContradictions({ storage: { verifyReads, accelRedirect } }: Config): string[] {
+  if (!verifyReads || accelRedirect === '') return []
+  return [
+    'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
+  ]
+}
+
+function quotaContradictions({ quotas }: Config): string[] {
+  const patterns = quotas.map(({ repositories }) => repositories)
+  return patterns.flatMap((pattern, index) =>
+    patterns.indexOf(pattern) < index
+      ? [`quotas.${index} is about ${pattern}, as quotas.${patterns.indexOf(pattern)} is already.`]
+      : [],
+  )
 }
 
 function sentence({ instancePath, keyword, params, message, parentSchema }: ErrorObject): string {

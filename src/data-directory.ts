@@ -8,7 +8,15 @@ import { keep } from './metadata/sqlite/kept.js'
 /** The data directory cannot be used; the message says why, for a person. */
 export class DataDirectoryError extends Error {
   override readonly name = 'DataDirectoryError'
+
+  /** Whether nothing is wrong with it, but another process has it. */
+  get isInUse(): boolean {
+    return errorCode(this.cause) === inUse
+  }
 }
+
+/** What SQLite says of a lock that somebody else has. */
+const inUse = 'SQLITE_BUSY'
 
 /**
  * Makes the data directory if it is not there, and takes it for this process alone.
@@ -46,7 +54,7 @@ function makeDurably(directory: string): void {
 
 function explain(error: unknown, directory: string, pidFile: string): string {
   const code = errorCode(error)
-  if (code === 'SQLITE_BUSY') {
+  if (code === inUse) {
     return `the data directory ${directory} is in use by another Berth${holder(pidFile)}`
   }
   const reason = error instanceof Error ? error.message : String(error)

@@ -33,6 +33,7 @@ const ANSWERS = {
   UNAVAILABLE: { status: 503 },
   UNKNOWN: { status: 500 },
 
+  BODY_TOO_LARGE: { status: 413, wireCode: 'SIZE_INVALID' },
   CONFLICT: { status: 409, wireCode: 'DENIED' },
   ENDPOINT_UNKNOWN: { status: 404, wireCode: 'NAME_UNKNOWN' },
   HEADERS_TOO_LARGE: { status: 431, wireCode: 'SIZE_INVALID' },
@@ -40,6 +41,7 @@ const ANSWERS = {
   MEDIA_TYPE_INVALID: { status: 415, wireCode: 'UNSUPPORTED' },
   REQUEST_INVALID: { status: 400, wireCode: 'UNSUPPORTED' },
   REQUEST_TIMEOUT: { status: 408, wireCode: 'UNSUPPORTED' },
+  RUN_UNKNOWN: { status: 404, wireCode: 'UNKNOWN' },
   STORAGE_FULL: { status: 507, wireCode: 'UNAVAILABLE' },
   TOO_MANY_TAGS: { status: 414, wireCode: 'TAG_INVALID' },
   URL_TOO_LONG: { status: 414, wireCode: 'NAME_INVALID' },

@@ -100,6 +100,8 @@ function pushManifest(writes, repository, { bytes, digest }, tags) {
     at,
     leaseUntil: at + dayMs,
     reviewAt: at + dayMs,
+    tagRules: { immutable: [], protected: [] },
+    quotas: [],
   })
 }
 

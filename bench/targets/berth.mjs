@@ -22,6 +22,12 @@ export const berthWithoutSendfile = berthWith({
   settings: { BERTH_STORAGE_SENDFILE: 'false' },
 })
 
+/** The same, and each blob is hashed while it is read. */
+export const berthVerifyingReads = berthWith({
+  name: 'berth, verifyReads',
+  settings: { BERTH_STORAGE_VERIFY_READS: 'true' },
+})
+
 function berthWith({ name, nodeOptions = [], settings = {} }) {
   return {
     name,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { loadColumns, loadRatios } from '../figures.mjs'
-import { berthWithoutSendfile } from '../targets/berth.mjs'
+import { berthVerifyingReads, berthWithoutSendfile } from '../targets/berth.mjs'
 import { nginx } from '../targets/nginx.mjs'
 import { blobSizes, bytesPerRound, connectionsText } from './blob-sizes.mjs'
 import { pushedBlob } from './pushed-blob.mjs'
@@ -28,10 +28,10 @@ export const pulls = {
   title: 'Pulls of a blob, from a warm page cache',
   columns: loadColumns,
   ratios: loadRatios,
-  alsoMeasures: [berthWithoutSendfile.name, nginx.name],
+  alsoMeasures: [berthWithoutSendfile.name, berthVerifyingReads.name, nginx.name],
 
   async measure(run) {
-    const targets = [...run.targets, berthWithoutSendfile]
+    const targets = [...run.targets, berthWithoutSendfile, berthVerifyingReads]
     if (run.options.peer && nginx.isInstalled()) targets.push(nginx)
     await run.onEmptyStores(async (servers) => {
       const sizes = blobSizes(run.options)

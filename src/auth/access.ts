@@ -1,10 +1,11 @@
-import { RegistryError } from '../errors.js'
-
 /** What a route needs. */
 export type Access = 'pull' | 'push' | 'delete' | 'admin'
 
-/** Who asks. Without accounts everybody is the same one. */
-export type Identity = 'anonymous'
+/**
+ * Who asks. Without accounts everybody is the same one, but for whoever can read the data directory of
+ * a running server.
+ */
+export type Identity = 'anonymous' | 'operator'
 
 export interface AccessPolicy {
   /** open: everything is allowed to everybody. readOnly: nothing but pulling is. */
@@ -15,14 +16,17 @@ export interface AccessPolicy {
 /**
  * Every decision whether somebody may do something.
  *
- * @throws {@link RegistryError} `UNSUPPORTED` for what is switched off for everybody
+ * @returns why not, in a sentence for the one who asks; undefined when they may
  */
-export function requireAccess(policy: AccessPolicy, access: Access): void {
-  if (access === 'pull') return
-  if (policy.mode === 'readOnly') {
-    throw new RegistryError('UNSUPPORTED', 'the registry is read-only')
-  }
+export function refusalOfAccess(
+  policy: AccessPolicy,
+  identity: Identity,
+  access: Access,
+): string | undefined {
+  if (access === 'pull' || identity === 'operator') return undefined
+  if (policy.mode === 'readOnly') return 'the registry is read-only'
   if (access === 'delete' && !policy.deletesEnabled) {
-    throw new RegistryError('UNSUPPORTED', 'deleting is switched off on this registry')
+    return 'deleting is switched off on this registry'
   }
+  return undefined
 }

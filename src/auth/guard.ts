@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify'
-import { requireAccess, type Access, type AccessPolicy, type Identity } from './access.js'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RegistryError } from '../errors.js'
+import { refusalOfAccess, type Access, type AccessPolicy, type Identity } from './access.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -16,20 +17,36 @@ export function requires(access: Access): { readonly config: { readonly access: 
   return { config: { access } }
 }
 
+export interface GuardOptions {
+  /** Who asks; everybody is anonymous without it. May refuse by throwing. */
+  readonly identify?: (request: FastifyRequest, reply: FastifyReply) => Identity
+  /**
+   * How this scope says no to what is switched off: the registry's clients know `UNSUPPORTED` (405) for
+   * it.
+   */
+  readonly refuseWith?: 'UNSUPPORTED' | 'DENIED'
+}
+
 /**
  * The one gate in front of all routes of a scope: who asks, and may they? A route that does not
  * say what it needs is refused when it is registered.
  */
-export function guard(app: FastifyInstance, policy: AccessPolicy): void {
+export function guard(
+  app: FastifyInstance,
+  policy: AccessPolicy,
+  { identify, refuseWith = 'UNSUPPORTED' }: GuardOptions = {},
+): void {
   app.decorateRequest('identity', 'anonymous')
   app.addHook('onRoute', ({ config, method, url }) => {
     if (config?.access === undefined) {
       throw new Error(`the route ${String(method)} ${url} does not say what access it requires`)
     }
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    if (identify) request.identity = identify(request, reply)
     const { access } = request.routeOptions.config
     // Without a route there is nothing to protect: the answer is 404 or 405.
-    if (access !== undefined) requireAccess(policy, access)
+    const refusal = access && refusalOfAccess(policy, request.identity, access)
+    if (refusal !== undefined) throw new RegistryError(refuseWith, refusal)
   })
 }

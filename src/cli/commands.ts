@@ -1,5 +1,6 @@
 import { ConfigError } from '../config.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
+import { runs } from './runs.js'
 import { serve } from './serve.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
 import { version } from './version.js'
@@ -19,6 +20,7 @@ export interface Command {
 
 export const COMMANDS: readonly Command[] = [
   serve,
+  runs,
   configCheck,
   configShow,
   configSchemaCommand,

@@ -12,6 +12,33 @@ export class UsageError extends Error {
 export type Options = NonNullable<ParseArgsConfig['options']>
 
 /**
+ * Splits the arguments of a command into its options and what else it is given.
+ *
+ * @param operands - what it is to be given, in order; in brackets where it may be left out
+ * @throws {@link UsageError} for options it does not have, and for too many or too few operands
+ */
+export function parseArguments<T extends Options>(
+  args: readonly string[],
+  options: T,
+  operands: readonly string[],
+) {
+  try {
+    const parsed = parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
+    requireOperands(parsed.positionals, operands)
+    return { options: parsed.values, operands: parsed.positionals }
+  } catch (error) {
+    throw usageError(error)
+  }
+}
+
+function requireOperands(given: readonly string[], operands: readonly string[]): void {
+  const missing = operands.slice(given.length).find((operand) => !operand.startsWith('['))
+  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  const extra = given[operands.length]
+  if (extra !== undefined) throw new UsageError(`Unexpected argument '${extra}'`)
+}
+
+/**
  * Splits the arguments of a command into its options.
  *
  * @throws {@link UsageError} for options it does not have, and for anything that is not an option
@@ -20,8 +47,13 @@ export function parseOptions<T extends Options>(args: readonly string[], options
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
   } catch (error) {
-    // Node's text goes on with advice about positional arguments; its first sentence is enough.
-    const message = error instanceof Error ? error.message : String(error)
-    throw new UsageError(message.split('. ', 1)[0] ?? message)
+    throw usageError(error)
   }
+}
+
+function usageError(error: unknown): UsageError {
+  if (error instanceof UsageError) return error
+  // Node's text goes on with advice about positional arguments; its first sentence is enough.
+  const message = error instanceof Error ? error.message : String(error)
+  return new UsageError(message.split('. ', 1)[0] ?? message)
 }

@@ -28,14 +28,17 @@ export interface MetadataStore extends MetadataVerification {
    *
    * @throws {@link RegistryError} `MANIFEST_BLOB_UNKNOWN` with the digests of
    *   {@link PutManifest.requiredBlobs} and {@link PutManifest.requiredChildren} that the
-   *   repository does not have
+   *   repository does not have; `DENIED` when a tag that {@link PutManifest.tagRules} keep would
+   *   move (of two that would make such a tag at once, to different manifests, one succeeds), or
+   *   when it adds more than one of {@link PutManifest.quotas} has left
    */
   putManifest(manifest: PutManifest): Promise<void>
 
   /**
    * Removes a tag and nothing else.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
+   *   {@link TagRemoval.tagRules} keep it
    */
   deleteTag(removal: TagRemoval): Promise<void>
 
@@ -46,9 +49,10 @@ export interface MetadataStore extends MetadataVerification {
    * However many tags there are, this is a small transaction: all are gone for whoever asks, but
    * of many something is left to be tidied up by {@link removeDeletedTags}.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
+   *   {@link ManifestRemoval.tagRules} keep a tag that points to it, naming one
    */
-  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
+  deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
 
   /**
    * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
@@ -96,8 +100,18 @@ export interface MetadataStore extends MetadataVerification {
    * Gives a repository the right to a blob that another repository has, with a lease.
    *
    * @returns false when it is not there to be given
+   * @throws {@link RegistryError} `DENIED` as {@link requireRoom}
    */
   mountBlob(mount: MountBlob): Promise<boolean>
+
+  /**
+   * Asks whether quotas have room for a blob that is about to be sent. Only {@link putManifest} decides:
+   * what a manifest refers to is what counts.
+   *
+   * @throws {@link RegistryError} `DENIED` when one of them has not, saying how much it has left; never
+   *   for a blob that the repository has
+   */
+  requireRoom(request: RoomRequest): Promise<void>
 
   /**
    * Takes a blob away from one repository.
@@ -207,7 +221,8 @@ export interface MetadataStore extends MetadataVerification {
   /**
    * Deletes a repository whole: its name is free at once, and all it had is kept for a restore.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`; `DENIED` when {@link RepositoryRemoval.tagRules} keep
+   *   one of its tags, naming it
    */
   deleteRepository(removal: RepositoryRemoval): Promise<void>
 
@@ -224,7 +239,7 @@ export interface MetadataStore extends MetadataVerification {
    * it was deleted.
    *
    * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` with the reason when there is
-   *   nothing to go back to
+   *   nothing to go back to; `DENIED` when the tag may not move
    */
   restoreTag(restore: RestoreTag): Promise<RestoredTag>
 
@@ -258,7 +273,7 @@ export interface MetadataStore extends MetadataVerification {
   /** Writes down how far a run has come, or how it has ended. */
   recordRun(progress: RunProgress): Promise<void>
 
-  /** Runs of a kind, the latest first. Those of a process that has ended are `stopped`. */
+  /** Runs of a kind, or of all, the latest first. Those of a process that has ended are `stopped`. */
   listRuns(query: RunsQuery): Promise<Run[]>
 
   findRun(id: number): Promise<Run | undefined>
@@ -303,6 +318,34 @@ export interface PutManifest {
   readonly leaseUntil: number
   /** When what the tags pointed to before may be looked at. */
   readonly reviewAt: number
+  readonly tagRules: TagRules
+  /** Those that the repository has to hold to. */
+  readonly quotas: readonly Quota[]
+}
+
+/** What the repositories of a pattern may hold together, each with all it holds itself. */
+export interface Quota {
+  readonly repositories: string
+  readonly bytes: number
+}
+
+export interface RoomRequest {
+  readonly repository: RepositoryName
+  readonly quotas: readonly Quota[]
+  /** Where it is known; without a size that of the blob counts, when it is here. */
+  readonly digest?: Digest
+  readonly sizeBytes?: number
+}
+
+/**
+ * Which tags of one repository may not change, as patterns. A rule that no longer holds is not asked
+ * for: nothing of it is kept with the tags.
+ */
+export interface TagRules {
+  /** Stay where they point to when they are there, and are not deleted. */
+  readonly immutable: readonly string[]
+  /** Are not deleted. */
+  readonly protected: readonly string[]
 }
 
 interface Removal {
@@ -315,10 +358,15 @@ interface Removal {
 
 export interface TagRemoval extends Removal {
   readonly tag: Tag
+  readonly tagRules: TagRules
 }
 
 export interface DigestRemoval extends Removal {
   readonly digest: Digest
+}
+
+export interface ManifestRemoval extends DigestRemoval {
+  readonly tagRules: TagRules
 }
 
 /** What has happened to a tag, a manifest or a repository. */
@@ -388,6 +436,8 @@ export interface MountBlob {
   readonly digest: Digest
   /** The repositories it may be taken from; any when absent. */
   readonly from?: RepositoryName
+  /** Those that the repository has to hold to. */
+  readonly quotas?: readonly Quota[]
   readonly at: number
   readonly leaseUntil: number
 }
@@ -476,9 +526,10 @@ export interface RepositoryRemoval {
   readonly repository: RepositoryName
   readonly identity: string
   readonly at: number
+  readonly tagRules: TagRules
 }
 
-export interface RestoreRepository extends RepositoryRemoval {
+export interface RestoreRepository extends Omit<RepositoryRemoval, 'tagRules'> {
   /** What was deleted before this can not be brought back any more. */
   readonly deletedSince: number
   /** The name it shall have; its own when absent. */
@@ -487,6 +538,7 @@ export interface RestoreRepository extends RepositoryRemoval {
 
 export interface RestoreTag extends Removal {
   readonly tag: Tag
+  readonly tagRules: TagRules
   /** What it pointed to then; before its last change when absent. */
   readonly time?: number
 }
@@ -548,7 +600,8 @@ export interface Run {
 }
 
 export interface RunsQuery {
-  readonly kind: RunKind
+  /** Of all kinds when absent. */
+  readonly kind?: RunKind
   /** Only those with a smaller id. */
   readonly before?: number
   readonly limit: number

@@ -13,6 +13,9 @@ export interface Pattern {
 /** What patterns of repositories and tags may have in them. */
 export const PATTERN_EXPRESSION = '^[A-Za-z0-9._/*-]{1,300}$'
 
+/** The same of tags alone, which have no slash: `*` and `**` mean the same there. */
+export const TAG_PATTERN_EXPRESSION = '^[A-Za-z0-9._*-]{1,128}$'
+
 /** Understands a pattern; its time is linear in the name, whatever it has in it. */
 export function parsePattern(text: string): Pattern {
   const star = text.indexOf('*')

@@ -3,9 +3,16 @@ import { RegistryError } from '../errors.js'
 import type { MetadataStore, StoredBlob } from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
-import { BlobDamagedError, type BlobStore, type OpenBlob } from '../storage/blob-store.js'
+import {
+  BlobDamagedError,
+  type BlobStore,
+  type ByteRange,
+  type OpenBlob,
+} from '../storage/blob-store.js'
 import { GuardedBlob } from './guarded-blob.js'
 import type { Leases } from './leases.js'
+import type { Quotas } from './quotas.js'
+import { areWhole, VerifiedBlob } from './verified-blob.js'
 
 export interface BlobsOptions {
   readonly now: () => number
@@ -13,6 +20,16 @@ export interface BlobsOptions {
   readonly undoMs: number
   /** A blob that a manifest of the repository needs may be deleted all the same. */
   readonly deleteReferencedBlobs: boolean
+  /** Hash each blob that is read, so that bytes which rotted on the disk are found. */
+  readonly verifyReads: boolean
+}
+
+/** What a client is about to read of a blob. */
+export interface BlobRead {
+  /** All of it when absent. */
+  readonly ranges?: readonly ByteRange[] | undefined
+  /** Whether the client is still there; for as long as it has to wait. */
+  readonly isWanted?: () => boolean
 }
 
 /** Blobs as a repository has them: look, read, mount, delete. They come in through `Uploads`. */
@@ -20,18 +37,21 @@ export class Blobs {
   readonly #metadata: MetadataStore
   readonly #store: BlobStore
   readonly #leases: Leases
+  readonly #quotas: Quotas
   readonly #log: FastifyBaseLogger
   readonly #options: BlobsOptions
 
   constructor(
     stores: { readonly metadata: MetadataStore; readonly blobs: BlobStore },
     leases: Leases,
+    quotas: Quotas,
     log: FastifyBaseLogger,
     options: BlobsOptions,
   ) {
     this.#metadata = stores.metadata
     this.#store = stores.blobs
     this.#leases = leases
+    this.#quotas = quotas
     this.#log = log
     this.#options = options
   }
@@ -53,17 +73,19 @@ export class Blobs {
   }
 
   /**
-   * Opens a blob for reading.
+   * Opens a blob for reading. Where reads are verified and parts are wanted, all of it is hashed here;
+   * where the whole is wanted, `send` does so while it sends, and fails before the last piece.
    *
    * @returns its bytes, where the metadata store keeps them; else the blob, to be closed
    * @throws {@link RegistryError} `BLOB_UNKNOWN` when the bytes are found damaged or missing, here or
    *   later by `send`: from then on the blob counts as absent until it is pushed again; the log says so
-   *   already. `UNAVAILABLE` when there is no room to open anything at the moment
+   *   already. `UNAVAILABLE` when there is no room to open anything at the moment;
+   *   `REQUEST_TIMEOUT` when {@link BlobRead.isWanted} says no
    */
-  async open(blob: StoredBlob): Promise<Buffer | OpenBlob> {
+  async open(blob: StoredBlob, read: BlobRead = {}): Promise<Buffer | OpenBlob> {
     try {
       if (blob.inline) return await this.#readInline(blob)
-      const opened = await this.#store.open(blob.digest, blob.sizeBytes)
+      const opened = await this.#openStored(blob, read)
       return new GuardedBlob(opened, (error) => this.#noteDamage(blob, error))
     } catch (error) {
       throw await this.#noteDamage(blob, error)
@@ -114,6 +136,7 @@ export class Blobs {
    *
    * @param from - where it may come from; anywhere when absent
    * @returns whether it has it now
+   * @throws {@link RegistryError} `DENIED` when a quota has no room for it
    * @see distribution-spec, "Mounting a blob from another repository"
    */
   async mount(
@@ -125,6 +148,7 @@ export class Blobs {
       repository,
       digest,
       ...(from !== undefined && { from }),
+      quotas: this.#quotas.of(repository),
       at: this.#options.now(),
       leaseUntil: this.#leases.end,
     })
@@ -141,6 +165,19 @@ export class Blobs {
       reviewAt: at + this.#options.undoMs,
       evenIfReferenced: this.#options.deleteReferencedBlobs,
     })
+  }
+
+  async #openStored(blob: StoredBlob, { ranges, isWanted }: BlobRead): Promise<OpenBlob> {
+    const opened = await this.#store.open(blob.digest, blob.sizeBytes)
+    if (!this.#options.verifyReads) return opened
+    const verified = new VerifiedBlob(opened, blob)
+    try {
+      if (!areWhole(ranges, blob)) await verified.verify(isWanted)
+      return verified
+    } catch (error) {
+      await opened.close()
+      throw error
+    }
   }
 
   /** What to throw for an error that reading a blob has thrown. */

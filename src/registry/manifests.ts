@@ -1,11 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.js'
+import type { MetadataStore, StoredManifest, TagRules } from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/digest.js'
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
 import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
+import type { Quotas } from './quotas.js'
 
 export interface ManifestsOptions {
   readonly now: () => number
@@ -19,6 +20,8 @@ export interface ManifestsOptions {
   readonly indexChildren: 'required' | 'listed' | 'none'
   /** `os/architecture`, as `linux/amd64`. */
   readonly indexPlatforms: readonly string[]
+  /** Which tags of a repository may not change. */
+  readonly tagRulesOf: (repository: RepositoryName) => TagRules
 }
 
 export interface PushedManifest {
@@ -36,6 +39,7 @@ const untagBatch = 250
 export class Manifests {
   readonly #metadata: MetadataStore
   readonly #leases: Leases
+  readonly #quotas: Quotas
   readonly #log: FastifyBaseLogger
   readonly #options: ManifestsOptions
   #announceTagsLeft: () => void = () => undefined
@@ -43,11 +47,13 @@ export class Manifests {
   constructor(
     metadata: MetadataStore,
     leases: Leases,
+    quotas: Quotas,
     log: FastifyBaseLogger,
     options: ManifestsOptions,
   ) {
     this.#metadata = metadata
     this.#leases = leases
+    this.#quotas = quotas
     this.#log = log
     this.#options = options
   }
@@ -57,7 +63,8 @@ export class Manifests {
    *
    * @returns its digest, in the algorithm of the reference, else sha256; and what it says
    * @throws {@link RegistryError} `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`; `DIGEST_INVALID`
-   *   when the bytes do not have the digest they are pushed to; `STORAGE_FULL`
+   *   when the bytes do not have the digest they are pushed to; `STORAGE_FULL`; `DENIED` when a tag
+   *   may not move, or a quota has no room for what it adds
    * @see distribution-spec, "Pushing Manifests"
    */
   async put(
@@ -84,6 +91,8 @@ export class Manifests {
       at,
       leaseUntil: this.#leases.end,
       reviewAt: at + this.#options.undoMs,
+      tagRules: this.#options.tagRulesOf(repository),
+      quotas: this.#quotas.of(repository),
     })
     return { digest, manifest }
   }
@@ -117,12 +126,18 @@ export class Manifests {
   /**
    * Removes a tag alone, or a manifest with every tag that points to it.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when a tag may not go
    * @see distribution-spec, "Content Management"
    */
   async delete(repository: RepositoryName, reference: Reference, identity: string): Promise<void> {
     const at = this.#options.now()
-    const removal = { repository, identity, at, reviewAt: at + this.#options.undoMs }
+    const removal = {
+      repository,
+      identity,
+      at,
+      reviewAt: at + this.#options.undoMs,
+      tagRules: this.#options.tagRulesOf(repository),
+    }
     if (reference.tag !== undefined) {
       await this.#metadata.deleteTag({ ...removal, tag: reference.tag })
       return

@@ -7,7 +7,9 @@ import { DiskFloor } from './disk-floor.js'
 import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
+import { Quotas } from './quotas.js'
 import { Search } from './search.js'
+import { tagRulesOf } from './tag-rules.js'
 import { Undo } from './undo.js'
 import { Uploads } from './uploads.js'
 
@@ -35,27 +37,31 @@ export function createRegistry(
   now: () => number,
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
+  const quotas = new Quotas(stores.metadata, config.quotas)
+  const rulesOf = tagRulesOf(config.tags)
   const undoMs = config.undo.days * dayMs
   const floor = new DiskFloor({
     freeSpace: () => stores.blobs.freeSpace(),
     reserveBytes: config.storage.reserveBytes,
   })
-  const blobs = new Blobs(stores, leases, log, {
+  const blobs = new Blobs(stores, leases, quotas, log, {
     now,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
+    verifyReads: config.storage.verifyReads,
   })
-  const manifests = new Manifests(stores.metadata, leases, log, {
+  const manifests = new Manifests(stores.metadata, leases, quotas, log, {
     now,
     floor,
     undoMs,
     indexChildren: config.manifests.indexChildren,
     indexPlatforms: config.manifests.indexPlatforms,
+    tagRulesOf: rulesOf,
   })
   return {
     blobs,
     manifests,
-    uploads: new Uploads(stores, leases, {
+    uploads: new Uploads(stores, leases, quotas, {
       now,
       floor,
       inlineBytesMax: config.storage.inlineBytesMax,
@@ -63,7 +69,7 @@ export function createRegistry(
       sessionsMax: config.uploads.sessionsMax,
     }),
     search: new Search(stores.metadata, blobs),
-    undo: new Undo(stores.metadata, manifests, { now, undoMs }),
+    undo: new Undo(stores.metadata, manifests, { now, undoMs, tagRulesOf: rulesOf }),
     removals: new FileRemovals(stores, log),
   }
 }

@@ -1,5 +1,5 @@
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, RestoredTag } from '../metadata/metadata-store.js'
+import type { MetadataStore, RestoredTag, TagRules } from '../metadata/metadata-store.js'
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Manifests } from './manifests.js'
@@ -8,6 +8,7 @@ export interface UndoOptions {
   readonly now: () => number
   /** For how long what was deleted or overwritten can be brought back. */
   readonly undoMs: number
+  readonly tagRulesOf: (repository: RepositoryName) => TagRules
 }
 
 /** How many tags one transaction brings back: a few milliseconds. */
@@ -24,6 +25,9 @@ export interface Restored {
 
 const shownMax = 100
 
+/** Why a tag stays as it is while others are brought back. */
+const LEFT_ALONE: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'DENIED'])
+
 /** Brings back what was deleted or overwritten, and deletes repositories such that they can be. */
 export class Undo {
   readonly #metadata: MetadataStore
@@ -39,10 +43,12 @@ export class Undo {
   /**
    * Deletes a repository whole, however large it is, at once.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`; `DENIED` when it has a tag that may not be deleted
    */
   async deleteRepository(repository: RepositoryName, identity: string): Promise<void> {
-    await this.#metadata.deleteRepository({ repository, identity, at: this.#options.now() })
+    const { now, tagRulesOf } = this.#options
+    const tagRules = tagRulesOf(repository)
+    await this.#metadata.deleteRepository({ repository, identity, at: now(), tagRules })
   }
 
   /**
@@ -68,7 +74,7 @@ export class Undo {
   /**
    * Points a tag to what it pointed to before its last change, or at a time.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
+   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`, `DENIED`
    */
   restoreTag(
     repository: RepositoryName,
@@ -79,6 +85,7 @@ export class Undo {
     return this.#metadata.restoreTag({
       ...this.#change(repository, identity),
       tag,
+      tagRules: this.#options.tagRulesOf(repository),
       ...(time !== undefined && { time }),
     })
   }
@@ -157,7 +164,7 @@ export class Undo {
     try {
       return (await this.restoreTag(repository, tag, identity, time)).changed
     } catch (error) {
-      if (error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN') return false
+      if (error instanceof RegistryError && LEFT_ALONE.has(error.code)) return false
       throw error
     }
   }

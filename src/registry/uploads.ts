@@ -15,6 +15,7 @@ import type { BlobStore } from '../storage/blob-store.js'
 import { headOf, sourceOf, type ByteSource } from '../storage/byte-source.js'
 import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
+import type { Quotas } from './quotas.js'
 import { RunningDigests } from './running-digests.js'
 import { bytesOf, isComplete, requireNext, sizeInvalid, type UploadBody } from './upload-body.js'
 import { SpanExceeded, watched } from './watched-source.js'
@@ -64,6 +65,7 @@ export class Uploads {
   readonly #metadata: MetadataStore
   readonly #store: BlobStore
   readonly #leases: Leases
+  readonly #quotas: Quotas
   readonly #options: UploadsOptions
   readonly #running = new RunningDigests()
   readonly #beingWritten = new Set<string>()
@@ -71,11 +73,13 @@ export class Uploads {
   constructor(
     stores: { readonly metadata: MetadataStore; readonly blobs: BlobStore },
     leases: Leases,
+    quotas: Quotas,
     options: UploadsOptions,
   ) {
     this.#metadata = stores.metadata
     this.#store = stores.blobs
     this.#leases = leases
+    this.#quotas = quotas
     this.#options = options
   }
 
@@ -108,11 +112,14 @@ export class Uploads {
    *
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`; `RANGE_INVALID` when the range does not
    *   begin at the session's offset or another request is writing; `SIZE_INVALID` when the bytes
-   *   are not as many as announced; `STORAGE_FULL`
+   *   are not as many as announced; `STORAGE_FULL`; `DENIED` when it is known before that a quota has
+   *   no room for them
    */
   async append(repository: RepositoryName, id: string, body: UploadBody): Promise<Upload> {
     return this.#alone(id, async () => {
       const upload = await this.get(repository, id)
+      requireNext(upload, body)
+      await this.#requireRoom(upload, body)
       const received = await this.#receive(upload, body, upload.algorithm)
       const { offsetBytes, running } = received
       await this.#advance(upload, received).catch(async (error: unknown) => {
@@ -140,6 +147,8 @@ export class Uploads {
     const algorithm = algorithmOf(digest)
     await this.#alone(id, async () => {
       const upload = await this.get(repository, id)
+      requireNext(upload, body)
+      await this.#requireRoom(upload, body, digest)
       // Bytes that come with their digest need be hashed in no other algorithm.
       const received = await this.#receive(
         upload,
@@ -153,7 +162,7 @@ export class Uploads {
   /**
    * Stores a blob that comes with the request that asks for it.
    *
-   * @throws {@link RegistryError} `DIGEST_INVALID`, `SIZE_INVALID`, `STORAGE_FULL`
+   * @throws {@link RegistryError} `DIGEST_INVALID`, `SIZE_INVALID`, `STORAGE_FULL`, `DENIED`
    * @see distribution-spec, "Single POST"
    */
   async putWhole(
@@ -165,6 +174,7 @@ export class Uploads {
     const algorithm = algorithmOf(digest)
     await this.#options.floor.requireRoom(body.announcedBytes ?? 0)
     if (this.#isSmall(body)) {
+      await this.#requireRoom({ repository, offsetBytes: 0 }, body, digest)
       const bytes = await bytesOf(body)
       requireDigest(bytes, digest)
       await this.#putBlob({ repository, digest, bytes, sizeBytes: bytes.byteLength })
@@ -208,7 +218,6 @@ export class Uploads {
 
   /** Takes in a body, and leaves the session at its old offset or, after a failure, further on. */
   async #receive(upload: Upload, body: UploadBody, algorithm: DigestAlgorithm): Promise<Received> {
-    requireNext(upload, body)
     const { id, offsetBytes } = upload
     const bytes = keptBytes(upload)
     if (body.announcedBytes === 0) {
@@ -381,6 +390,16 @@ export class Uploads {
       ...(running && { receivedDigest: running.current() }),
       at: this.#options.now(),
     })
+  }
+
+  /** Asks of quotas as soon as is known how much there will be, which is the least that it can be. */
+  async #requireRoom(
+    { repository, offsetBytes }: Pick<Upload, 'repository' | 'offsetBytes'>,
+    { announcedBytes = 0 }: UploadBody,
+    digest?: Digest,
+  ): Promise<void> {
+    const sizeBytes = offsetBytes + announcedBytes
+    await this.#quotas.requireRoom({ repository, sizeBytes, ...(digest && { digest }) })
   }
 
   #isSmall({ announcedBytes }: UploadBody): boolean {

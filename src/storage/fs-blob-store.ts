@@ -61,6 +61,8 @@ export class FsBlobStore implements BlobStore {
   readonly #root: string
   readonly #buffers = new WriteBuffers()
   readonly #sendfile: Sendfile | undefined
+  /** Folders whose names are not surely on disk yet. */
+  readonly #foldersUnderWay = new Map<string, Promise<void>>()
 
   private constructor(root: string, sendfile: Sendfile | undefined) {
     this.#root = root
@@ -81,8 +83,9 @@ export class FsBlobStore implements BlobStore {
       await mkdir(path.join(root, folder), { recursive: true })
     }
     const store = new FsBlobStore(root, sendfile)
-    await syncFolder(path.join(root, BLOBS))
-    await syncFolder(root)
+    // Of those of digests too: the process before may have been killed between making a folder in
+    // one and syncing it, and nobody who finds that folder there can tell.
+    for (const folder of [...blobFolders, BLOBS, '.']) await syncFolder(path.join(root, folder))
     return store
   }
 
@@ -231,6 +234,8 @@ export class FsBlobStore implements BlobStore {
         throw errorCode(again) === 'ENOENT' ? bytesLost(again) : writeFailure(again)
       })
     }
+    // Another upload may have made it a moment ago.
+    await this.#foldersUnderWay.get(folder)
     await syncFolder(folder)
   }
 
@@ -241,8 +246,7 @@ export class FsBlobStore implements BlobStore {
     switch (errorCode(error)) {
       // The first blob with these two digits.
       case 'ENOENT':
-        await mkdir(folder, { recursive: true }).catch(throwWriteFailure)
-        await syncFolder(path.dirname(folder))
+        await this.#makeFolder(folder)
         break
       // A folder. With the slash nothing else is ever moved, whoever has made way meanwhile.
       case 'EISDIR':
@@ -271,6 +275,23 @@ export class FsBlobStore implements BlobStore {
     return `${QUARANTINE}/${name}`
   }
 
+  /** Makes a folder, durably; whoever finds it there meanwhile has to wait for that. */
+  async #makeFolder(folder: string): Promise<void> {
+    const make = async () => {
+      // Not `recursive`: that answers ENOENT when there is no room.
+      await mkdir(folder).catch((error: unknown) => {
+        if (errorCode(error) !== 'EEXIST') throw writeFailure(error)
+      })
+      await syncFolder(path.dirname(folder))
+    }
+    let underWay = this.#foldersUnderWay.get(folder)
+    if (underWay === undefined) {
+      underWay = make().finally(() => this.#foldersUnderWay.delete(folder))
+      this.#foldersUnderWay.set(folder, underWay)
+    }
+    await underWay
+  }
+
   #uploadPath(uploadId: string): string {
     return path.join(this.#root, uploadName(uploadId))
   }
@@ -296,8 +317,4 @@ function bytesLost(cause?: unknown): RegistryError {
     'bytes of this upload have been lost; start it again',
     { cause },
   )
-}
-
-function throwWriteFailure(error: unknown): never {
-  throw writeFailure(error)
 }

@@ -47,7 +47,7 @@ export async function blobRoutes(
       setBlobHeaders(reply, blob)
       return reply.code(304).send()
     }
-    const body = bodyOf(blob, wantedRanges(request, reply, blob))
+    const ranges = wantedRanges(request, reply, blob)
     const redirect = await accelRedirect(accelPrefix, request.headers, blobs, blob)
     if (redirect !== undefined) {
       setBlobHeaders(reply, blob)
@@ -55,10 +55,11 @@ export async function blobRoutes(
       reply.removeHeader('Accept-Ranges')
       return reply.type(OCTETS).header('X-Accel-Redirect', redirect).send()
     }
-    const content = await blobs.open(blob)
+    const isWanted = () => !request.raw.socket.destroyed
+    const content = await blobs.open(blob, { ranges, isWanted })
 
     setBlobHeaders(reply, blob)
-    return sendBody(request, reply, content, body)
+    return sendBody(request, reply, content, bodyOf(blob, ranges))
   })
 
   app.delete<BlobRoute>('/:name/blobs/:digest(.+)', requires('delete'), async (request, reply) => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../errors.js'
 import type { UploadBody } from '../registry/upload-body.js'
+import { invite } from '../request-bodies.js'
 import { collect, type ByteFlow, type ByteSink, type ByteSource } from '../storage/byte-source.js'
 import { parseContentRange } from './ranges.js'
 
@@ -97,30 +98,8 @@ export function uploadBodyOf(request: FastifyRequest, reply: FastifyReply): Uplo
   }
 }
 
-/**
- * Hides the type of a body from the framework, which would refuse one that it cannot parse; most
- * routes do not care, and the one that does has {@link contentTypeOf}.
- */
-export function hideContentType(request: FastifyRequest): void {
-  delete request.raw.headers['content-type']
-}
-
-export function contentTypeOf({ raw }: FastifyRequest): string | undefined {
-  const index = raw.rawHeaders.findIndex(
-    (text, at) => at % 2 === 0 && text.toLowerCase() === 'content-type',
-  )
-  return index === -1 ? undefined : raw.rawHeaders[index + 1]
-}
-
 /** Undefined for a body in chunks, whose end shows only when it is there. */
 function announcedBytes({ headers }: FastifyRequest): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined
   return Number(headers['content-length'] ?? 0)
-}
-
-/** A client that asked first is told to go on only now that we really want its body. */
-function invite(request: FastifyRequest, reply: FastifyReply): void {
-  if (request.headers.expect?.toLowerCase() === '100-continue' && !reply.raw.headersSent) {
-    reply.raw.writeContinue()
-  }
 }

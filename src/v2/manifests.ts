@@ -4,8 +4,9 @@ import { RegistryError } from '../errors.js'
 import type { StoredManifest } from '../metadata/metadata-store.js'
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
+import { contentTypeOf } from '../request-bodies.js'
 import { FOREVER, isKnownToClient, sendEmpty, warn } from './answers.js'
-import { contentTypeOf, readBody } from './bodies.js'
+import { readBody } from './bodies.js'
 
 interface ManifestRoute {
   Params: { name: string; reference: string }

@@ -54,6 +54,7 @@ describe('a configuration without any settings', () => {
         inlineBytesMax: 65_536,
         sendfile: true,
         accelRedirect: '',
+        verifyReads: false,
         reserveBytes: 268_435_456,
       },
       uploads: { expireSeconds: 86_400, sessionsMax: 10_000 },
@@ -69,6 +70,8 @@ describe('a configuration without any settings', () => {
         brakePercent: 25,
         untagged: [{ repositories: '**', collectAfterDays: 30 }],
       },
+      tags: { immutable: [], protected: [] },
+      quotas: [],
       log: { level: 'info', format: 'auto' },
     })
   })
@@ -282,6 +285,15 @@ describe('settings that cannot be used', () => {
       'manifests.indexPlatforms.0 must look like linux/amd64.',
     ],
     [{ manifests: { indexPlatforms: 'linux/amd64' } }, 'manifests.indexPlatforms must be array.'],
+    [
+      { tags: { immutable: [{ repositories: '**', tags: 'a/b' }] } },
+      'tags.immutable.0.tags must look like v*.',
+    ],
+    [{ quotas: [{ repositories: '**', bytes: -1 }] }, 'quotas.0.bytes must be >= 0.'],
+    [
+      { tags: { immutable: [{ repositories: '**' }] } },
+      "tags.immutable.0 must have required property 'tags'.",
+    ],
   ])('are told by their key: %j', async (settings, problem) => {
     const problems = await problemsOf(() => loadFile(settings))
 
@@ -314,21 +326,35 @@ describe('settings that cannot be used', () => {
 
   it.each([
     [
-      { indexChildren: 'listed' },
+      { manifests: { indexChildren: 'listed' } },
       'manifests.indexPlatforms must name a platform when manifests.indexChildren is listed.',
     ],
     [
-      { indexPlatforms: ['linux/amd64'] },
+      { manifests: { indexPlatforms: ['linux/amd64'] } },
       'manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.',
     ],
     [
-      { indexChildren: 'none', indexPlatforms: ['linux/amd64'] },
+      { manifests: { indexChildren: 'none', indexPlatforms: ['linux/amd64'] } },
       'manifests.indexPlatforms has a meaning only when manifests.indexChildren is listed.',
     ],
-  ])('are told when they contradict each other: %j', async (manifests, problem) => {
-    const problems = await problemsOf(() => loadFile({ manifests }))
+    [
+      { storage: { verifyReads: true, accelRedirect: '/berth-blobs' } },
+      'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
+    ],
+  ])('are told when they contradict each other: %j', async (settings, problem) => {
+    const problems = await problemsOf(() => loadFile(settings))
 
     expect(problems).toEqual([problem])
+  })
+
+  it('are told when two quotas are about the same repositories', async () => {
+    const quota = { repositories: 'team/**', bytes: 1 }
+
+    const problems = await problemsOf(() =>
+      loadFile({ quotas: [{ repositories: '**', bytes: 1 }, quota, quota] }),
+    )
+
+    expect(problems).toEqual(['quotas.2 is about team/**, as quotas.1 is already.'])
   })
 
   it('are all told at once, wherever they come from', async () => {
@@ -384,12 +410,16 @@ function otherThan(key: string, value: unknown): unknown {
     'access.mode': 'readOnly',
     'storage.sendfile': false,
     'storage.accelRedirect': '/elsewhere',
+    'storage.verifyReads': true,
     'manifests.indexChildren': 'listed',
     'manifests.indexPlatforms': ['linux/s390x'],
     'deletes.enabled': false,
     'deletes.referencedBlobs': 'allow',
     'gc.enabled': false,
     'gc.untagged': [{ repositories: 'team/**' }],
+    quotas: [{ repositories: 'team/**', bytes: 10_000_000_000 }],
+    'tags.immutable': [{ repositories: 'team/**', tags: 'v*' }],
+    'tags.protected': [{ repositories: '**', tags: 'latest' }],
     'log.level': 'debug',
     'log.format': 'json',
   }

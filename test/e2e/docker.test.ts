@@ -95,6 +95,40 @@ describe('docker push', () => {
     expect(after.digest).not.toBe(before.digest)
     expect(after.document.config?.digest).toBe(newId)
   })
+
+  it('prints why an immutable tag cannot be moved, and leaves it where it is', async () => {
+    const immutable = JSON.stringify([{ repositories: 'team/**', tags: 'v*' }])
+    const { host, url } = await startBerth({ settings: { BERTH_TAGS_IMMUTABLE: immutable } })
+    const image = `${host}/team/app:v1.2`
+    await build([image])
+    await docker.run('push', image)
+    await docker.run('push', image)
+    const before = await getManifest(url, 'team/app', 'v1.2')
+    await build([image])
+
+    const output = await docker.runToFailure('push', image)
+
+    expect(output).toContain(
+      'denied: the tag v1.2 of team/app is immutable: it cannot be overwritten or deleted',
+    )
+    expect((await getManifest(url, 'team/app', 'v1.2')).digest).toBe(before.digest)
+  })
+
+  it('prints what is left of a quota that has no room for an image', async () => {
+    const quotas = JSON.stringify([{ repositories: 'team/**', bytes: 2_000_000 }])
+    const { host, url } = await startBerth({ settings: { BERTH_QUOTAS: quotas } })
+    const [small, large] = [`${host}/team/app:small`, `${host}/team/app:large`] as const
+    await build([small], { files: [newFile(MIB)] })
+    await build([large], { files: [newFile(3 * MIB)] })
+    await docker.run('push', small)
+
+    const output = await docker.runToFailure('push', large)
+
+    expect(output).toMatch(
+      /denied: the quota of team\/\*\* is 2 MB; 1\.\d MB are used, \d+(\.\d)? kB are left; this needs 3\.\d MB/,
+    )
+    expect([...(await walk(url)).keys()]).toEqual(['team/app:small'])
+  })
 })
 
 describe('docker pull', () => {

@@ -1,12 +1,19 @@
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { metadataStoreContract } from './metadata-store-contract.js'
+import { quotasContract } from './quotas-contract.js'
+import { tagRulesContract } from './tag-rules-contract.js'
 
-metadataStoreContract('SQLite', async () => {
+metadataStoreContract('SQLite', open)
+quotasContract('SQLite', open)
+tagRulesContract('SQLite', open)
+
+async function open(): Promise<MetadataStore> {
   const file = path.join(await temporaryDirectory(), 'berth.db')
   const store = await SqliteMetadataStore.open({ file })
   onTestFinished(() => store.close())
   return store
-})
+}

@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { DiskFloor } from '../../src/registry/disk-floor.js'
 import { Leases } from '../../src/registry/leases.js'
+import { Quotas } from '../../src/registry/quotas.js'
 import { Uploads } from '../../src/registry/uploads.js'
 import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import { temporaryDirectory } from '../support/directories.js'
@@ -28,7 +29,7 @@ async function startUploads(roomBytes: number) {
   })
   const log = pino({ level: 'silent' })
   const leases = new Leases(metadata, log, { now: Date.now, leaseSeconds: 60 })
-  const uploads = new Uploads({ metadata, blobs }, leases, {
+  const uploads = new Uploads({ metadata, blobs }, leases, new Quotas(metadata, []), {
     now: Date.now,
     floor,
     inlineBytesMax: 65_536,

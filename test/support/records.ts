@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type {
   DigestRemoval,
+  ManifestRemoval,
   MetadataStore,
   OpenUpload,
   PutBlob,
   PutManifest,
   TagRemoval,
+  TagRules,
 } from '../../src/metadata/metadata-store.js'
 import type { Digest } from '../../src/oci/digest.js'
 import { parseManifest } from '../../src/oci/manifest.js'
@@ -16,6 +18,8 @@ import { CONFIG_TYPE, descriptor, indexOf, LAYER_TYPE, OCI_MANIFEST, sha256 } fr
 export const AT = 1_700_000_000_000
 export const LEASE_UNTIL = AT + 1_000_000
 export const REVIEW_AT = AT + 5_000_000
+
+export const NO_TAG_RULES: TagRules = { immutable: [], protected: [] }
 
 export const name = (text: string) => text as RepositoryName
 export const tag = (text: string) => text as Tag
@@ -57,6 +61,8 @@ export function manifestRecord(text: string, changes: ManifestChanges = {}): Put
     at: AT,
     leaseUntil: LEASE_UNTIL,
     reviewAt: REVIEW_AT,
+    tagRules: NO_TAG_RULES,
+    quotas: [],
     ...changes,
     tags: (changes.tags ?? []).map(tag),
   }
@@ -106,11 +112,14 @@ export async function putBlob(
 const removal = { repository: APP, identity: 'remover', at: AT, reviewAt: REVIEW_AT }
 
 export function tagRemoval(text: string, changes: Partial<TagRemoval> = {}): TagRemoval {
-  return { ...removal, tag: tag(text), ...changes }
+  return { ...removal, tag: tag(text), tagRules: NO_TAG_RULES, ...changes }
 }
 
-export function digestRemoval(digest: Digest, changes: Partial<DigestRemoval> = {}): DigestRemoval {
-  return { ...removal, digest, ...changes }
+export function digestRemoval(
+  digest: Digest,
+  changes: Partial<ManifestRemoval> = {},
+): ManifestRemoval {
+  return { ...removal, digest, tagRules: NO_TAG_RULES, ...changes }
 }
 
 export function blobRemoval(

@@ -8,7 +8,11 @@ import type { DurabilityLostError } from '../../src/errors.js'
 import { startServer, type Server } from '../../src/server.js'
 import { temporaryDirectory } from './directories.js'
 
-type Overrides = { readonly [Group in keyof Config]?: Partial<Config[Group]> }
+type Overrides = {
+  readonly [Group in keyof Config]?: Config[Group] extends readonly unknown[]
+    ? Config[Group]
+    : Partial<Config[Group]>
+}
 
 export interface StartOptions {
   /** Settings that differ from their defaults, by group. */
@@ -62,12 +66,11 @@ export async function uploadFileSizes({ dataDirectory }: TestServer): Promise<nu
 /** The default configuration on a free port, with some groups changed. */
 export function testConfig(dataDirectory: string, overrides: StartOptions['config'] = {}): Config {
   const defaults = loadConfig({ environment: {} })
-  const entries = Object.entries(defaults).map(([key, group]: [string, unknown]) => [
-    key,
-    typeof group === 'object'
-      ? { ...group, ...(overrides as Record<string, object | undefined>)[key] }
-      : group,
-  ])
+  const entries = Object.entries(defaults).map(([key, group]: [string, unknown]) => {
+    const override = (overrides as Record<string, object | undefined>)[key]
+    const isGroup = typeof group === 'object' && !Array.isArray(group)
+    return [key, isGroup ? { ...group, ...override } : (override ?? group)]
+  })
   const config = Object.fromEntries(entries) as Config
   return {
     ...config,

@@ -11,6 +11,7 @@ import type {
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { Keeping } from './keeping.js'
+import type { QuotaGuard } from './quota-guard.js'
 import type { Repositories } from './repositories.js'
 import type { UploadWrites } from './upload-writes.js'
 
@@ -19,6 +20,7 @@ export class BlobWrites {
   readonly #repositories: Repositories
   readonly #keeping: Keeping
   readonly #counting: Counting
+  readonly #quotas: QuotaGuard
   readonly #uploads: UploadWrites
   readonly #storeBlob: Statement<[string, number, number, number]>
   readonly #leaveFile: Statement<[{ readonly digest: string; readonly at: number }]>
@@ -35,11 +37,13 @@ export class BlobWrites {
     repositories: Repositories,
     keeping: Keeping,
     counting: Counting,
+    quotas: QuotaGuard,
     uploads: UploadWrites,
   ) {
     this.#repositories = repositories
     this.#keeping = keeping
     this.#counting = counting
+    this.#quotas = quotas
     this.#uploads = uploads
     this.#storeBlob = connection.prepare(
       `insert into blobs (digest, size_bytes, inline, stored_at) values (?, ?, ?, ?)
@@ -92,8 +96,9 @@ export class BlobWrites {
     this.#give(repositoryId, digest, at, leaseUntil)
   }
 
-  mountBlob({ repository, digest, from, at, leaseUntil }: MountBlob): boolean {
+  mountBlob({ repository, digest, from, quotas = [], at, leaseUntil }: MountBlob): boolean {
     if (!this.#isThere(from, digest)) return false
+    this.#quotas.requireRoom({ repository, quotas, digest })
     const repositoryId = this.#repositories.ensure(repository, at)
     this.#give(repositoryId, digest, at, leaseUntil)
     return true

@@ -65,12 +65,17 @@ export class Counting {
     )
   }
 
-  /** A manifest has come, or come back. To be called when its references are there. */
-  manifestCame({ id, repositoryId, sizeBytes }: CountedManifest): void {
+  /**
+   * A manifest has come, or come back. To be called when its references are there.
+   *
+   * @returns the bytes that this adds to the repository
+   */
+  manifestCame({ id, repositoryId, sizeBytes }: CountedManifest): number {
     let bytes = sizeBytes
     for (const digest of this.#references.all(id)) bytes += this.#count(repositoryId, digest)
     this.#add.run(bytes, repositoryId)
     this.#show.run(repositoryId)
+    return bytes
   }
 
   /** A manifest has been deleted. To be called when it is marked so, and its references are there. */

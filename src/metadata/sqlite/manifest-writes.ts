@@ -1,12 +1,14 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type { DigestRemoval, PutManifest, TagRemoval } from '../metadata-store.js'
+import type { ManifestRemoval, PutManifest, TagRemoval } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
 import type { Keeping } from './keeping.js'
+import type { QuotaGuard } from './quota-guard.js'
 import type { Repositories } from './repositories.js'
+import type { KeptTagsLook, TagGuard } from './tag-guard.js'
 import type { TagWrites } from './tag-writes.js'
 import type { Untagging } from './untagging.js'
 
@@ -15,13 +17,20 @@ interface ManifestRow {
   readonly generation: number
 }
 
+/** A removal with what {@link KeptTags} has found. */
+export type CheckedManifestRemoval = ManifestRemoval & {
+  readonly look: KeptTagsLook | undefined
+}
+
 /** What changes manifests and tags; each method runs inside a transaction of the writer. */
 export class ManifestWrites {
   readonly #repositories: Repositories
   readonly #tags: TagWrites
+  readonly #guard: TagGuard
   readonly #history: HistoryWrites
   readonly #keeping: Keeping
   readonly #counting: Counting
+  readonly #quotas: QuotaGuard
   readonly #untagging: Untagging
   readonly #storeBytes: Statement<[string, Uint8Array]>
   readonly #storeManifest: Statement<unknown[], ManifestRow>
@@ -36,17 +45,21 @@ export class ManifestWrites {
     rows: {
       readonly repositories: Repositories
       readonly tags: TagWrites
+      readonly guard: TagGuard
       readonly history: HistoryWrites
       readonly keeping: Keeping
       readonly counting: Counting
+      readonly quotas: QuotaGuard
       readonly untagging: Untagging
     },
   ) {
     this.#repositories = rows.repositories
     this.#tags = rows.tags
+    this.#guard = rows.guard
     this.#history = rows.history
     this.#keeping = rows.keeping
     this.#counting = rows.counting
+    this.#quotas = rows.quotas
     this.#untagging = rows.untagging
     // Written again even when it is there: a push heals what has rotted.
     this.#storeBytes = connection.prepare(
@@ -98,18 +111,23 @@ export class ManifestWrites {
     }
     if (isNew) {
       const sizeBytes = bytes.byteLength
-      this.#counting.manifestCame({ id: manifestId, repositoryId, sizeBytes })
+      const added = this.#counting.manifestCame({ id: manifestId, repositoryId, sizeBytes })
+      this.#quotas.requireHeld(put.quotas, added)
     }
 
     const move = { repositoryId, manifestId, generation, digest, identity, at }
     for (const tag of put.tags) {
+      this.#guard.requireMovable(
+        { repository: put.repository, repositoryId, tag, manifestId },
+        put.tagRules,
+      )
       this.#tags.move({ ...move, tag, action: 'moved', reviewAt: put.reviewAt })
     }
     if (put.tags.length === 0) this.#keeping.lease(repositoryId, digest, put.leaseUntil)
     else this.#keeping.fulfil(repositoryId, digest)
   }
 
-  deleteTag({ repository, tag, ...change }: TagRemoval): void {
+  deleteTag({ repository, tag, tagRules, ...change }: TagRemoval): void {
     const repositoryId = this.#repositories.get(repository)
     const target = this.#tags.find(repositoryId, tag)
     if (target === undefined) {
@@ -117,10 +135,11 @@ export class ManifestWrites {
         details: [{ tag }],
       })
     }
+    this.#guard.requireDeletable({ repository, tag }, tagRules)
     this.#tags.remove({ repositoryId, tag, ...change }, target)
   }
 
-  deleteManifest(removal: DigestRemoval): { readonly tagsAreLeft: boolean } {
+  deleteManifest(removal: CheckedManifestRemoval): { readonly tagsAreLeft: boolean } {
     const { repository, digest, identity, at, reviewAt } = removal
     const repositoryId = this.#repositories.get(repository)
     const id = this.#repositories.findManifest(repositoryId, digest)
@@ -129,6 +148,8 @@ export class ManifestWrites {
         details: [{ digest }],
       })
     }
+    const goes = { repository, repositoryId, manifestId: id }
+    this.#guard.requireNoneSince(goes, removal.tagRules, removal.look)
     const { generation, size_bytes: sizeBytes } = this.#retireManifest.get(at, identity, id) as {
       generation: number
       size_bytes: number

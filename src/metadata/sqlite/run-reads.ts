@@ -16,18 +16,24 @@ interface RunRow {
 
 /** What tells of the runs of maintenance. */
 export class RunReads {
-  readonly #before: Statement<[string, number, number], RunRow>
+  readonly #before: Statement<[number, number], RunRow>
+  readonly #ofKindBefore: Statement<[string, number, number], RunRow>
   readonly #find: Statement<[number], RunRow>
 
   constructor(connection: Connection) {
-    this.#before = connection.prepare(
+    this.#before = connection.prepare('select * from runs where id < ? order by id desc limit ?')
+    this.#ofKindBefore = connection.prepare(
       'select * from runs where kind = ? and id < ? order by id desc limit ?',
     )
     this.#find = connection.prepare('select * from runs where id = ?')
   }
 
   list({ kind, before = Number.MAX_SAFE_INTEGER, limit }: RunsQuery): Run[] {
-    return this.#before.all(kind, before, limit).map(runOf)
+    const rows =
+      kind === undefined
+        ? this.#before.all(before, limit)
+        : this.#ofKindBefore.all(kind, before, limit)
+    return rows.map(runOf)
   }
 
   find(id: number): Run | undefined {

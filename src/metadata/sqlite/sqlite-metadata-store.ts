@@ -14,6 +14,7 @@ import type {
   HistoryEntry,
   HistoryQuery,
   LeaseRequest,
+  ManifestRemoval,
   MetadataStore,
   MountBlob,
   OpenUpload,
@@ -21,6 +22,7 @@ import type {
   PageRequest,
   PutBlob,
   PutManifest,
+  Quota,
   Referrer,
   ReferrersQuery,
   RepositoryRemoval,
@@ -29,6 +31,7 @@ import type {
   RestoreRepository,
   RestoreTag,
   RestoreTagsOf,
+  RoomRequest,
   Run,
   RunProgress,
   RunsQuery,
@@ -40,6 +43,7 @@ import type {
 } from '../metadata-store.js'
 import { CollectReads } from './collect-reads.js'
 import { openForReading, translated, type Connection } from './connection.js'
+import { KeptTags } from './kept-tags.js'
 import { Reads } from './reads.js'
 import { RunReads } from './run-reads.js'
 import { Survey } from './survey.js'
@@ -63,9 +67,12 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #connection: Connection
   readonly #reads: Reads
   readonly #collecting: CollectReads
+  readonly #keptTags: KeptTags
   readonly #runs: RunReads
   readonly #survey: Survey
   readonly #writer: Writer
+  /** Patterns of quotas that the writer adds up. */
+  readonly #watched = new Set<string>()
   /** The copy of the database that was made before this start changed its schema, if it did. */
   readonly migrationCopy: string | undefined
 
@@ -78,6 +85,7 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#connection = connection
     this.#reads = new Reads(connection)
     this.#collecting = new CollectReads(connection)
+    this.#keptTags = new KeptTags(connection)
     this.#runs = new RunReads(connection)
     this.#survey = survey
     this.#writer = writer
@@ -107,7 +115,8 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#reads.getManifest(repository, reference))
   }
 
-  putManifest(manifest: PutManifest): Promise<void> {
+  async putManifest(manifest: PutManifest): Promise<void> {
+    if (manifest.quotas.length > 0) await this.#watch(manifest.quotas)
     return this.#writer.write('putManifest', manifest)
   }
 
@@ -115,8 +124,9 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteTag', removal)
   }
 
-  deleteManifest(removal: DigestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
-    return this.#writer.write('deleteManifest', removal)
+  async deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
+    const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
+    return this.#writer.write('deleteManifest', { ...removal, look })
   }
 
   removeDeletedTags(limit: number): Promise<boolean> {
@@ -155,7 +165,13 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('putBlob', blob)
   }
 
-  mountBlob(mount: MountBlob): Promise<boolean> {
+  async requireRoom(request: RoomRequest): Promise<void> {
+    await this.#watch(request.quotas)
+    return this.#writer.write('requireRoom', request)
+  }
+
+  async mountBlob(mount: MountBlob): Promise<boolean> {
+    if (mount.quotas) await this.#watch(mount.quotas)
     return this.#writer.write('mountBlob', mount)
   }
 
@@ -215,8 +231,9 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('forgetFileRemovals', digests)
   }
 
-  deleteRepository(removal: RepositoryRemoval): Promise<void> {
-    return this.#writer.write('deleteRepository', removal)
+  async deleteRepository(removal: RepositoryRemoval): Promise<void> {
+    const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
+    await this.#writer.write('deleteRepository', { ...removal, look })
   }
 
   restoreRepository(restore: RestoreRepository): Promise<void> {
@@ -289,6 +306,18 @@ export class SqliteMetadataStore implements MetadataStore {
     await this.#survey.close()
     this.#connection.close()
     await this.#writer.close()
+  }
+
+  /**
+   * Has the sums of quotas made in a write of its own, once: made in one that is refused they would be
+   * gone with it, and be made again and again.
+   */
+  async #watch(quotas: readonly Quota[]): Promise<void> {
+    const patterns = quotas.map(({ repositories }) => repositories)
+    const unknown = patterns.filter((pattern) => !this.#watched.has(pattern))
+    if (unknown.length === 0) return
+    await this.#writer.write('watchQuotas', unknown)
+    for (const pattern of unknown) this.#watched.add(pattern)
   }
 
   async #read<T>(question: () => T | Promise<T>): Promise<T> {

@@ -14,7 +14,13 @@ import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
 import type { Repositories } from './repositories.js'
+import type { KeptTagsLook, TagGuard } from './tag-guard.js'
 import type { TagWrites } from './tag-writes.js'
+
+/** With what {@link KeptTags.requireNone} has found, when there are rules. */
+export type CheckedRepositoryRemoval = RepositoryRemoval & {
+  readonly look: KeptTagsLook | undefined
+}
 
 interface KeptManifest {
   readonly id: number
@@ -35,6 +41,7 @@ export class UndoWrites {
   readonly #tags: TagWrites
   readonly #history: HistoryWrites
   readonly #counting: Counting
+  readonly #guard: TagGuard
   readonly #storeDeleted: Statement<[number, string, number, string]>
   readonly #giveNameBack: Statement<[{ readonly id: number }]>
   readonly #findDeleted: Statement<[string, number], number>
@@ -57,12 +64,14 @@ export class UndoWrites {
       readonly tags: TagWrites
       readonly history: HistoryWrites
       readonly counting: Counting
+      readonly guard: TagGuard
     },
   ) {
     this.#repositories = rows.repositories
     this.#tags = rows.tags
     this.#history = rows.history
     this.#counting = rows.counting
+    this.#guard = rows.guard
     this.#storeDeleted = connection.prepare(
       `insert into deleted_repositories (repository_id, name, deleted_at, deleted_by)
        values (?, ?, ?, ?)`,
@@ -130,8 +139,11 @@ export class UndoWrites {
       .pluck()
   }
 
-  deleteRepository({ repository, identity, at }: RepositoryRemoval): void {
-    this.#delete(this.#repositories.get(repository), repository, { identity, at })
+  deleteRepository(removal: CheckedRepositoryRemoval): void {
+    const { repository, tagRules, look } = removal
+    const repositoryId = this.#repositories.get(repository)
+    this.#guard.requireNoneSince({ repository, repositoryId }, tagRules, look)
+    this.#delete(repositoryId, repository, removal)
   }
 
   restoreRepository(restore: RestoreRepository): void {
@@ -173,6 +185,7 @@ export class UndoWrites {
     }
     this.#bringBack(repositoryId, manifest, { identity, at })
     const { id: manifestId, generation } = manifest
+    this.#guard.requireMovable({ repository, repositoryId, tag, manifestId }, restore.tagRules)
     const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
     this.#tags.move({ ...move, action: 'restored' })
     return { digest, changed: true }

@@ -9,8 +9,10 @@ import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { RemovalWrites } from './removal-writes.js'
 import { Removing } from './removing.js'
+import { QuotaGuard } from './quota-guard.js'
 import { Repositories } from './repositories.js'
 import { RunWrites } from './run-writes.js'
+import { TagGuard } from './tag-guard.js'
 import { TagWrites } from './tag-writes.js'
 import { UndoWrites } from './undo-writes.js'
 import { Untagging } from './untagging.js'
@@ -24,8 +26,6 @@ type WriteName =
   | 'beginRun'
   | 'collect'
   | 'deleteBlob'
-  | 'deleteManifest'
-  | 'deleteRepository'
   | 'deleteTag'
   | 'expireUploads'
   | 'forgetFileRemovals'
@@ -42,6 +42,7 @@ type WriteName =
   | 'restoreRepository'
   | 'restoreTag'
   | 'restoreTagsOf'
+  | 'requireRoom'
   | 'storeUpload'
   | 'takeLease'
 
@@ -51,9 +52,12 @@ export type Writes = {
     ...args: Parameters<MetadataStore[Name]>
   ) => Awaited<ReturnType<MetadataStore[Name]>>
 } & {
+  readonly deleteManifest: ManifestWrites['deleteManifest']
+  readonly deleteRepository: UndoWrites['deleteRepository']
   readonly touchReadiness: (at: number) => void
   readonly forgetReceivedDigests: () => void
   readonly stopRuns: (at: number) => void
+  readonly watchQuotas: (patterns: readonly string[]) => void
 }
 
 /**
@@ -64,6 +68,9 @@ export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set([
   'advanceUpload',
   'beginCommit',
   'openUpload',
+  // These two write nothing that is kept.
+  'requireRoom',
+  'watchQuotas',
 ])
 
 export function prepareWrites(connection: Connection): Writes {
@@ -71,19 +78,23 @@ export function prepareWrites(connection: Connection): Writes {
   const keeping = new Keeping(connection)
   const history = new HistoryWrites(connection)
   const counting = new Counting(connection)
+  const quotas = new QuotaGuard(connection, repositories)
   const tags = new TagWrites(connection, history, keeping)
+  const guard = new TagGuard(connection)
   const untagging = new Untagging(connection)
   const uploads = new UploadWrites(connection)
   const manifests = new ManifestWrites(connection, {
     repositories,
     tags,
+    guard,
     history,
     keeping,
     counting,
+    quotas,
     untagging,
   })
-  const blobs = new BlobWrites(connection, repositories, keeping, counting, uploads)
-  const undo = new UndoWrites(connection, { repositories, tags, history, counting })
+  const blobs = new BlobWrites(connection, repositories, keeping, counting, quotas, uploads)
+  const undo = new UndoWrites(connection, { repositories, tags, history, counting, guard })
   const removing = new Removing(connection, keeping, counting)
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
@@ -119,9 +130,11 @@ export function prepareWrites(connection: Connection): Writes {
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
     restoreTagsOf: (...args) => undo.restoreTagsOf(...args),
+    requireRoom: (...args) => quotas.requireRoom(...args),
     stopRuns: (at) => runs.stopRuns(at),
     storeUpload: (...args) => uploads.storeUpload(...args),
     takeLease: (...args) => blobs.takeLease(...args),
     touchReadiness: (at) => void touchReadiness.run(at),
+    watchQuotas: (patterns) => quotas.watch(patterns),
   }
 }

@@ -15,8 +15,12 @@ export interface BerthOptions {
   readonly logTo?: string
   /** Settings, as variables of the environment. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Has the modes of files hold for it too, though it runs as root. */
+  readonly obeysModes?: boolean
   /** Options of Node.js itself. */
   readonly nodeOptions?: readonly string[]
+  /** A program that runs it, and its options; the process is that program's then. */
+  readonly under?: readonly string[]
 }
 
 /** A registry in a process of its own, as `berth serve` runs it. */
@@ -38,8 +42,12 @@ export interface Berth {
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
 export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
-  const command = [process.execPath, ...(options.nodeOptions ?? []), program, 'serve']
+  const node = [...(options.under ?? []), process.execPath, ...(options.nodeOptions ?? [])]
+  const command = [...node, program, 'serve']
   command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
+  if (options.obeysModes) {
+    command.unshift('setpriv', '--bounding-set', '-dac_override,-dac_read_search')
+  }
   const { logTo } = options
   const daemon = await Daemon.start(
     'sh',

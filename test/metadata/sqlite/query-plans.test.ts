@@ -2,6 +2,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { openForWriting, type Connection } from '../../../src/metadata/sqlite/connection.js'
+import { KeptTags } from '../../../src/metadata/sqlite/kept-tags.js'
 import { migrate } from '../../../src/metadata/sqlite/migrate.js'
 import { Reads } from '../../../src/metadata/sqlite/reads.js'
 import { prepareWrites } from '../../../src/metadata/sqlite/writes.js'
@@ -47,6 +48,7 @@ function statementsOf(connection: Connection): string[] {
     return prepare(sql)
   }
   new Reads(connection)
+  new KeptTags(connection)
   prepareWrites(connection)
   connection.prepare = prepare
   // The plan of an insert tells what foreign keys would look at only if they were deferred.

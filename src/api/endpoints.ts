@@ -1,0 +1,37 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RegistryError } from '../errors.js'
+
+/** The routes of a scope, to tell a wrong path from a wrong method. */
+export class Endpoints {
+  readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>()
+
+  /** To be called before the scope has routes. */
+  constructor(app: FastifyInstance) {
+    app.addHook('onRoute', ({ url, method }) => {
+      const endpoint = this.#methods.get(url) ?? { pattern: patternOf(url), methods: new Set() }
+      for (const name of [method].flat()) endpoint.methods.add(name)
+      this.#methods.set(url, endpoint)
+    })
+  }
+
+  /** A path that no route has: 405 when only the method is wrong, else 404. */
+  refuse(request: FastifyRequest, reply: FastifyReply): void {
+    const [path = ''] = request.originalUrl.split('?')
+    const methods = [...this.#methods.values()].flatMap(({ pattern, methods }) =>
+      pattern.test(path) ? [...methods] : [],
+    )
+    if (methods.length === 0) {
+      throw new RegistryError('ENDPOINT_UNKNOWN', 'there is nothing at this path')
+    }
+    reply.header('Allow', methods.join(', '))
+    throw new RegistryError('UNSUPPORTED', `${request.method} is not possible here`)
+  }
+}
+
+/** `/a/:name/b` → any one segment in place of the parameter. */
+function patternOf(url: string): RegExp {
+  const segments = url.split('/').map((segment) => {
+    return segment.startsWith(':') ? '[^/]+' : segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  })
+  return new RegExp(`^${segments.join('/')}$`)
+}

@@ -1,0 +1,73 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AccessPolicy } from '../auth/access.js'
+import { guard } from '../auth/guard.js'
+import { Operator } from '../auth/operator.js'
+import type { Config } from '../config.js'
+import type { DurabilityLostError } from '../errors.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import { errorHandler } from '../refusals.js'
+import type { Registry } from '../registry/registry.js'
+import { Endpoints } from './endpoints.js'
+import { acceptJson } from './json-bodies.js'
+import { describeRoutes, openApiRoutes } from './openapi.js'
+import { sendProblem } from './problems.js'
+import { runRoutes } from './runs.js'
+import { checkRequests, translatedCheck } from './validation.js'
+
+export interface ApiOptions {
+  readonly config: Config
+  readonly registry: Registry
+  readonly metadata: MetadataStore
+  readonly policy: AccessPolicy
+  /** What makes a caller the operator. */
+  readonly operatorToken: string
+  readonly now: () => number
+  readonly onError: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
+}
+
+/**
+ * The management API: what people and programs ask of a registry besides pushing and pulling, as JSON.
+ * The command line is a client of it. One file for each noun; each route carries its schemas, and the
+ * OpenAPI document is made of them.
+ */
+export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
+  const { policy, operatorToken, metadata, onError } = options
+  const operator = new Operator(operatorToken)
+  const endpoints = new Endpoints(app)
+
+  app.setErrorHandler(onError)
+  guard(app, policy, {
+    identify: (request, reply) => operator.identify(request, reply),
+    refuseWith: 'DENIED',
+  })
+  app.setNotFoundHandler((request, reply) => endpoints.refuse(request, reply))
+  // Before anybody waits for a body that nothing here would take. The router takes nothing at all for
+  // a parameter, too.
+  app.addHook('onRequest', async (request, reply) => {
+    const parameters = Object.values(request.params as Record<string, string>)
+    if (request.is404 || parameters.includes('')) endpoints.refuse(request, reply)
+  })
+  acceptJson(app)
+  checkRequests(app)
+  await describeRoutes(app)
+
+  await app.register(
+    async (v1) => {
+      await v1.register(runRoutes, { metadata })
+      await v1.register(openApiRoutes)
+    },
+    { prefix: '/v1' },
+  )
+}
+
+/** As elsewhere, in the form of this API. */
+export function apiErrorHandler(onDurabilityLost: (error: DurabilityLostError) => void) {
+  const onError = errorHandler({ onDurabilityLost, send: sendProblem })
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void =>
+    onError(translatedCheck(error), request, reply)
+}
+
+/** Whether what a client asked for belongs here, also where no route could be found. */
+export function isApiUrl(url: string): boolean {
+  return /^\/api([/?]|$)/.test(url)
+}

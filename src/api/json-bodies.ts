@@ -1,0 +1,37 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { RegistryError } from '../errors.js'
+import { JsonError, parseJson } from '../oci/json.js'
+import { contentTypeOf, invite } from '../request-bodies.js'
+
+export const bodyBytesMax = 1024 * 1024
+
+/**
+ * Has bodies read as JSON, and no others: a page in a browser can send other types to any address
+ * without asking first.
+ */
+export function acceptJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: bodyBytesMax },
+    async (request: FastifyRequest, body: Buffer) => {
+      if (body.byteLength === 0) return undefined
+      if (!isJson(contentTypeOf(request))) {
+        throw new RegistryError('MEDIA_TYPE_INVALID', 'a body has the type application/json')
+      }
+      try {
+        return parseJson(body)
+      } catch (error) {
+        if (!(error instanceof JsonError)) throw error
+        throw new RegistryError('REQUEST_INVALID', `the body is no JSON: ${error.message}`, {
+          cause: error,
+        })
+      }
+    },
+  )
+  app.addHook('preParsing', async (request, reply) => invite(request, reply))
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/json\s*(;|$)/i.test(contentType)
+}

@@ -1,0 +1,72 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import { requires } from '../auth/guard.js'
+import { berthVersion } from '../version.js'
+import { problemSchema } from './problems.js'
+
+/** What the tags of operations mean, in the order in which they are shown. */
+const TAGS = [
+  { name: 'runs', description: 'Runs of what cleans up, checks and copies.' },
+  { name: 'about', description: 'The API itself.' },
+]
+
+/**
+ * Has the API described by the schemas of its routes. To be called before there are any.
+ *
+ * @see OpenAPI Specification 3.1
+ */
+export async function describeRoutes(app: FastifyInstance): Promise<void> {
+  app.addSchema(problemSchema)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Berth',
+        summary: 'Management of a registry.',
+        description:
+          'Errors are problem details (RFC 9457). Times are RFC 3339 in UTC, sizes are bytes. A name of a repository is one segment of a path: team%2Fapp.',
+        version: berthVersion(),
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      tags: TAGS,
+      components: {
+        securitySchemes: {
+          operator: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'The token in berth.operator.json in the data directory.',
+          },
+        },
+      },
+      // Either with the token, or without, as far as access.mode allows.
+      security: [{ operator: [] }, {}],
+    },
+    refResolver: {
+      buildLocalReference: ({ $id }, _base, _fragment, index) =>
+        typeof $id === 'string' ? $id : `schema-${index}`,
+    },
+  })
+}
+
+/** The description itself. */
+export async function openApiRoutes(app: FastifyInstance): Promise<void> {
+  app.get(
+    '/openapi.json',
+    {
+      ...requires('pull'),
+      schema: {
+        operationId: 'getOpenApi',
+        summary: 'Describes this API, as OpenAPI 3.1.',
+        tags: ['about'],
+        response: {
+          200: {
+            description: 'The document.',
+            type: 'object',
+            additionalProperties: true,
+          },
+        },
+      },
+    },
+    async () => app.swagger(),
+  )
+}

@@ -1,0 +1,72 @@
+import type { FastifyError, FastifyInstance } from 'fastify'
+import { Ajv, type ErrorObject, type Options } from 'ajv'
+import { RegistryError } from '../errors.js'
+
+/** A body with thousands of mistakes is told of the first of them. */
+const mistakesMax = 20
+
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/
+
+const checks: Options = {
+  allErrors: true,
+  useDefaults: true,
+  strict: true,
+  strictRequired: false,
+  formats: { 'date-time': (text) => TIME.test(text) && !Number.isNaN(Date.parse(text)) },
+}
+
+/**
+ * Has every part of a request checked against its schema, which must know all that is in it: nothing is
+ * dropped or bent to fit. Only what stands in a URL, and so is text, is taken for a number or a list
+ * where one is asked for.
+ */
+export function checkRequests(app: FastifyInstance): void {
+  const bodies = new Ajv(checks)
+  const texts = new Ajv({ ...checks, coerceTypes: 'array' })
+  app.setValidatorCompiler<object>(({ schema, httpPart }) =>
+    (httpPart === 'body' ? bodies : texts).compile(schema),
+  )
+}
+
+const PARTS: Readonly<Record<string, string>> = {
+  body: 'the body',
+  headers: 'the headers',
+  params: 'the path',
+  querystring: 'the query',
+}
+
+/** What a failed check says to whoever sent the request; other errors as they are. */
+export function translatedCheck(error: unknown): unknown {
+  const { validation, validationContext } = error as Partial<FastifyError>
+  if (validation === undefined || validationContext === undefined) return error
+  const part = PARTS[validationContext] ?? validationContext
+  const mistakes = (validation as unknown as readonly ErrorObject[])
+    .slice(0, mistakesMax)
+    .map((mistake) => ({ member: memberOf(mistake), detail: sentence(mistake, part) }))
+  const message = mistakes.map(({ detail }) => detail).join('; ')
+  return new RegistryError('REQUEST_INVALID', message, { details: mistakes, cause: error })
+}
+
+/** `rules.0.keepNewest`; empty for the part as a whole. */
+function memberOf({ instancePath, keyword, params }: ErrorObject): string {
+  const path = instancePath.slice(1).replaceAll('/', '.')
+  const { additionalProperty, missingProperty } = params as Record<string, string | undefined>
+  const name = keyword === 'required' ? missingProperty : additionalProperty
+  return name === undefined ? path : path === '' ? name : `${path}.${name}`
+}
+
+function sentence(mistake: ErrorObject, part: string): string {
+  const member = memberOf(mistake)
+  switch (mistake.keyword) {
+    case 'additionalProperties':
+      return `${part} has a member ${member} that is not known`
+    case 'required':
+      return `${part} needs the member ${member}`
+    case 'enum': {
+      const { allowedValues } = mistake.params as { allowedValues: readonly unknown[] }
+      return `${member} of ${part} must be one of ${allowedValues.join(', ')}`
+    }
+    default:
+      return `${member === '' ? part : `${member} of ${part}`} ${mistake.message ?? 'is not valid'}`
+  }
+}

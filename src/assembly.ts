@@ -1,0 +1,102 @@
+import path from 'node:path'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { buildApp } from './app.js'
+import { createOperatorToken } from './auth/operator.js'
+import type { Config } from './config.js'
+import { takeDataDirectory } from './data-directory.js'
+import type { DurabilityLostError } from './errors.js'
+import { createMaintenance, type Maintenance } from './gc/maintenance.js'
+import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
+import { createRegistry, type Registry, type Stores } from './registry/registry.js'
+import { FsBlobStore } from './storage/fs-blob-store.js'
+import { Sendfile } from './storage/sendfile.js'
+
+export interface AssemblyOptions {
+  readonly config: Config
+  readonly log: FastifyBaseLogger
+  readonly now?: () => number
+  /** The disk can no longer be trusted: whoever runs this must end the process. */
+  readonly onDurabilityLost: (error: DurabilityLostError) => void
+}
+
+/** A registry that answers requests, and has its data directory for itself; it does not listen. */
+export interface Assembly {
+  /** The data directory, as an absolute path. */
+  readonly directory: string
+  readonly stores: Stores
+  readonly registry: Registry
+  readonly maintenance: Maintenance
+  readonly app: FastifyInstance
+  /** What makes a caller of the management API its operator. */
+  readonly operatorToken: string
+  /**
+   * Lets requests under way end for `http.shutdownSeconds`, cuts those that have not, and leaves the
+   * data in order.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Takes the data directory, opens the stores, migrates, builds.
+ *
+ * @throws {@link DataDirectoryError}, {@link MigrationError}
+ */
+export async function assemble(options: AssemblyOptions): Promise<Assembly> {
+  const { config, log, now = Date.now, onDurabilityLost } = options
+  const directory = path.resolve(config.dataDirectory)
+  // What has to be undone, last first, when a later step fails or all is closed.
+  const undo: (() => unknown)[] = [takeDataDirectory(directory)]
+  const rewind = async () => {
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
+  }
+  try {
+    const blobs = await FsBlobStore.open(directory, {
+      ...(sendsByKernel(config) && { sendfile: new Sendfile(log) }),
+    })
+    const metadata = await SqliteMetadataStore.open({ file: path.join(directory, 'berth.db') })
+    undo.push(() => metadata.close())
+    if (metadata.migrationCopy !== undefined) {
+      log.info({ copy: metadata.migrationCopy }, 'the database was copied before its migration')
+    }
+    const stores = { metadata, blobs }
+    const registry = createRegistry(stores, config, log, now)
+    const maintenance = createMaintenance(stores, registry, config, log, now)
+    const operatorToken = createOperatorToken()
+    const dependencies = {
+      config,
+      stores,
+      registry,
+      maintenance,
+      log,
+      now,
+      operatorToken,
+      onDurabilityLost,
+    }
+    const app = await buildApp(dependencies)
+    undo.push(() => closeWithin(app, config.http.shutdownSeconds))
+    return { directory, stores, registry, maintenance, app, operatorToken, close: rewind }
+  } catch (error) {
+    await rewind()
+    throw error
+  }
+}
+
+/** What the kernel sends goes past us, and so past whoever verifies it. */
+function sendsByKernel({ storage }: Config): boolean {
+  return storage.sendfile && !storage.verifyReads
+}
+
+/** How often connections are looked at whose last request has ended meanwhile. */
+const closeIdleMs = 50
+
+async function closeWithin(app: FastifyInstance, seconds: number): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), seconds * 1000)
+  // Node closes the idle ones once; those that were busy then would be kept for their client.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), closeIdleMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(cut)
+    clearInterval(sweep)
+  }
+}

@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { berthVersion } from '../../src/version.js'
+import { answerOf } from '../support/management.js'
+import { startTestServer } from '../support/server.js'
+
+interface Operation {
+  readonly operationId?: string
+  readonly summary?: string
+  readonly tags?: readonly string[]
+  readonly parameters?: readonly { readonly name: string; readonly description?: string }[]
+  readonly responses: Readonly<Record<string, { readonly content?: object }>>
+}
+
+interface Document {
+  readonly openapi: string
+  readonly info: { readonly version: string }
+  readonly tags: readonly { readonly name: string }[]
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+}
+
+const published = JSON.parse(
+  await readFile(new URL('../../docs/openapi.json', import.meta.url), 'utf8'),
+) as Document
+
+const operations = Object.entries(published.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]): [string, Operation] => [
+    `${method.toUpperCase()} ${path}`,
+    operation,
+  ]),
+)
+
+describe('docs/openapi.json', () => {
+  it('is what the API says of itself (npm run openapi writes it)', async () => {
+    const { app } = await startTestServer()
+
+    const document = await answerOf<Document>(app, 'GET', '/openapi.json')
+
+    expect(published).toEqual(document)
+    expect(document.openapi).toBe('3.1.0')
+    expect(document.info.version).toBe(berthVersion())
+  })
+
+  it('names each operation once', () => {
+    const ids = operations.map(([, { operationId }]) => operationId)
+
+    expect(new Set(ids).size).toBe(operations.length)
+  })
+
+  it('has no tag that nothing uses', () => {
+    const used = new Set(operations.flatMap(([, { tags }]) => tags ?? []))
+
+    expect([...used].toSorted()).toEqual(published.tags.map(({ name }) => name).toSorted())
+  })
+
+  describe.each(operations)('%s', (_, operation) => {
+    it('says what it does, and where it belongs', () => {
+      expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/)
+      expect(operation.summary).toMatch(/^[A-Z].*\.$/)
+      expect(operation.tags).toHaveLength(1)
+      for (const { description } of operation.parameters ?? []) {
+        expect(description).toMatch(/^\S.*\.$/)
+      }
+    })
+
+    it('says what it answers, in bad cases too', () => {
+      const { responses } = operation
+
+      expect(Object.keys(responses).some((status) => status.startsWith('2'))).toBe(true)
+      for (const [status, { content }] of Object.entries(responses)) {
+        if (Number(status) >= 400) expect(content).toHaveProperty('application/problem+json')
+      }
+    })
+  })
+})
