@@ -4,10 +4,12 @@ import type { MetadataStore } from '../../src/metadata/metadata-store.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { metadataStoreContract } from './metadata-store-contract.js'
+import { metadataVerificationContract } from './metadata-verification-contract.js'
 import { quotasContract } from './quotas-contract.js'
 import { tagRulesContract } from './tag-rules-contract.js'
 
 metadataStoreContract('SQLite', open)
+metadataVerificationContract('SQLite', open)
 quotasContract('SQLite', open)
 tagRulesContract('SQLite', open)
 

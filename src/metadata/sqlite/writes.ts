@@ -17,6 +17,7 @@ import { TagWrites } from './tag-writes.js'
 import { UndoWrites } from './undo-writes.js'
 import { Untagging } from './untagging.js'
 import { UploadWrites } from './upload-writes.js'
+import { VerifyWrites } from './verify-writes.js'
 
 /** The methods of the port that change something. */
 type WriteName =
@@ -24,6 +25,7 @@ type WriteName =
   | 'advanceUpload'
   | 'beginCommit'
   | 'beginRun'
+  | 'beginStrayRemoval'
   | 'collect'
   | 'deleteBlob'
   | 'deleteTag'
@@ -38,6 +40,7 @@ type WriteName =
   | 'putManifest'
   | 'recordRun'
   | 'removeDeletedTags'
+  | 'repairRow'
   | 'restoreManifest'
   | 'restoreRepository'
   | 'restoreTag'
@@ -100,6 +103,7 @@ export function prepareWrites(connection: Connection): Writes {
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
   const removals = new RemovalWrites(connection)
   const runs = new RunWrites(connection)
+  const verifying = new VerifyWrites(connection, counting, history)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,
@@ -109,6 +113,7 @@ export function prepareWrites(connection: Connection): Writes {
     advanceUpload: (...args) => uploads.advanceUpload(...args),
     beginCommit: (...args) => uploads.beginCommit(...args),
     beginRun: (...args) => runs.beginRun(...args),
+    beginStrayRemoval: (...args) => verifying.beginStrayRemoval(...args),
     collect: (...args) => collecting.collect(...args),
     deleteBlob: (...args) => blobs.deleteBlob(...args),
     deleteManifest: (...args) => manifests.deleteManifest(...args),
@@ -126,6 +131,7 @@ export function prepareWrites(connection: Connection): Writes {
     putManifest: (...args) => manifests.putManifest(...args),
     recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
+    repairRow: (repair) => verifying.repairRow(repair),
     restoreManifest: (...args) => undo.restoreManifest(...args),
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
