@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError } from '../errors.js'
 import type {
+  CollectedStep,
   CollectionPlan,
   CollectTerms,
   MetadataStore,
@@ -157,24 +158,36 @@ export class Collector {
     const planned = tallyOfPlan(plan)
     let removed = NOTHING
     let after: ReviewPosition | undefined
+    let isDone = false
     do {
       const startedAt = performance.now()
-      const { sliceMs } = this.#options
-      const step = await this.#metadata.collect({ ...terms, sliceMs, ...(after && { after }) })
-      for (const one of step.removed) this.#tell(one, runId)
+      const step = await this.#removals.step(() => this.#collectSome(terms, after, runId), signal)
+      if (step === undefined) break
       removed = step.removed.reduce(added, removed)
-      if (step.removed.some(({ isFile }) => isFile)) await this.#removals.finish()
       // The plan may be older than what has become due since.
       if (!isConfirmed && step.next && this.#isShare(removed.bytes, plan.bytesOfAll)) {
         return { status: 'braked', report: { planned, removed, message: this.#brakeText(plan) } }
       }
+      isDone = step.next === undefined
       after = step.next
       // As long as the step took, others have the disk and the database for themselves.
       if (after) await delay(performance.now() - startedAt)
     } while (after && !signal.aborted)
-    if (after === undefined) return { status: 'done', report: { planned, removed } }
+    if (isDone) return { status: 'done', report: { planned, removed } }
     const message = 'the run was stopped; the next one goes on'
     return { status: 'stopped', report: { planned, removed, message } }
+  }
+
+  async #collectSome(
+    terms: CollectTerms,
+    after: ReviewPosition | undefined,
+    runId: number | undefined,
+  ): Promise<CollectedStep> {
+    const { sliceMs } = this.#options
+    const step = await this.#metadata.collect({ ...terms, sliceMs, ...(after && { after }) })
+    for (const one of step.removed) this.#tell(one, runId)
+    if (step.removed.some(({ isFile }) => isFile)) await this.#removals.finish()
+    return step
   }
 
   #told(plan: CollectionPlan): { status: RunStatus; report: CollectReport } {
