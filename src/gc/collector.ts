@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type {
+  CollectedStep,
   CollectionPlan,
   CollectTerms,
   Removed,
@@ -156,28 +157,41 @@ export class Collector {
       readonly signal: AbortSignal
     },
   ): Promise<Ending<CollectReport>> {
-    const { metadata, sliceMs } = this.#options
     const planned = tallyOfPlan(plan)
     let removed = NOTHING
     let after: ReviewPosition | undefined
+    let isDone = false
     do {
       const startedAt = performance.now()
-      const step = await metadata.collect({ ...terms, sliceMs, ...(after && { after }) })
-      for (const one of step.removed) this.#tell(one, run.id)
+      const work = () => this.#collectSome(terms, after, run.id)
+      const step = await this.#removals.step(work, run.signal)
+      if (step === undefined) break
       removed = step.removed.reduce(added, removed)
-      if (step.removed.some(({ isFile }) => isFile)) await this.#removals.finish()
       // The plan may be older than what has become due since.
       if (!run.isConfirmed && step.next && this.#isShare(removed.bytes, plan.bytesOfAll)) {
         const message = this.#brakeText(plan)
         return { status: 'braked', report: { planned, removed, message } }
       }
+      isDone = step.next === undefined
       after = step.next
       // As long as the step took, others have the disk and the database for themselves.
       if (after) await delay(performance.now() - startedAt)
     } while (after && !run.signal.aborted)
-    if (after === undefined) return { status: 'done', report: { planned, removed } }
+    if (isDone) return { status: 'done', report: { planned, removed } }
     const message = 'the run was stopped; the next one goes on'
     return { status: 'stopped', report: { planned, removed, message } }
+  }
+
+  async #collectSome(
+    terms: CollectTerms,
+    after: ReviewPosition | undefined,
+    runId: number | undefined,
+  ): Promise<CollectedStep> {
+    const { metadata, sliceMs } = this.#options
+    const step = await metadata.collect({ ...terms, sliceMs, ...(after && { after }) })
+    for (const one of step.removed) this.#tell(one, runId)
+    if (step.removed.some(({ isFile }) => isFile)) await this.#removals.finish()
+    return step
   }
 
   #told(plan: CollectionPlan): Ending<CollectReport> {

@@ -132,9 +132,12 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   /**
    * From now on the blob counts as absent, in every repository, until it is pushed again. Without
-   * effect when it has been pushed again since it was read.
+   * effect when it has been pushed again since it was read. Bytes of it that the blob store has are to
+   * be put aside: that is among what {@link listFileRemovals} tells.
+   *
+   * @returns false when it was without effect, or the blob is not there any more
    */
-  markBlobDamaged(blob: StoredBlob, at: number): Promise<void>
+  markBlobDamaged(blob: DamagedBlob, at: number): Promise<boolean>
 
   /**
    * Promises a client that a digest stays in a repository.
@@ -289,6 +292,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    */
   recordPulls(pulls: readonly Pull[]): Promise<void>
 
+  getOrigin(): Promise<Origin>
+
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>
 
@@ -312,6 +317,15 @@ export interface StoredBlob {
   readonly storedAt: number
   /** Until when a client may rely on it; 0 when nobody was told. */
   readonly leasedUntil: number
+}
+
+/** What of a {@link StoredBlob} tells which bytes were found damaged. */
+export type DamagedBlob = Pick<StoredBlob, 'digest' | 'storedAt'>
+
+/** Which registry this is, also after its data were copied or moved. */
+export interface Origin {
+  readonly registry: string
+  readonly createdAt: number
 }
 
 export interface PutManifest {

@@ -16,7 +16,10 @@ export class FileRemovals {
   readonly #metadata: MetadataStore
   readonly #blobs: BlobStore
   readonly #log: FastifyBaseLogger
+  readonly #steps = new Set<Promise<unknown>>()
   #holds = 0
+  #released: Promise<void> = Promise.resolve()
+  #release: () => void = () => undefined
   #isWanted = false
   #underWay: Promise<void> | undefined
 
@@ -41,18 +44,59 @@ export class FileRemovals {
   }
 
   /**
-   * Has nothing removed until it is released; when this resolves, nothing is being removed. For a
-   * copy of the store, whose rows are from a moment at which the bytes were still there.
+   * Does something that takes away rows, and removes the bytes they spoke for; not while removing is
+   * held, or bytes would stay that nobody may replace.
+   *
+   * @param signal - ends the wait
+   * @returns undefined when that has ended it
+   */
+  async step<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+    while (this.#holds > 0 && !signal.aborted) {
+      await this.#whenReleased(signal)
+    }
+    if (signal.aborted) return undefined
+    const step = work()
+    this.#steps.add(step)
+    try {
+      return await step
+    } finally {
+      this.#steps.delete(step)
+    }
+  }
+
+  /**
+   * Has nothing removed until it is released, but for what is put aside as it is damaged. When this
+   * resolves, nothing is being removed. For a copy of the store, whose rows are from a moment at which
+   * the bytes were still there.
    *
    * @returns what releases it
    */
   async hold(): Promise<() => void> {
-    this.#holds++
-    await this.#underWay?.catch(() => undefined)
+    // What rows have let go of before this is in nobody's copy.
+    await this.finish().catch(() => undefined)
+    if (this.#holds++ === 0) {
+      this.#released = new Promise((resolve) => {
+        this.#release = resolve
+      })
+    }
+    await Promise.allSettled([...this.#steps, this.#underWay])
     let isHeld = true
     return () => {
-      if (isHeld) this.#holds--
+      if (isHeld && --this.#holds === 0) this.#release()
       isHeld = false
+    }
+  }
+
+  async #whenReleased(signal: AbortSignal): Promise<void> {
+    let stop: () => void = () => undefined
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve
+    })
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      await Promise.race([this.#released, stopped])
+    } finally {
+      signal.removeEventListener('abort', stop)
     }
   }
 
@@ -70,19 +114,19 @@ export class FileRemovals {
 
   /** @returns whether there may be more that can be removed now */
   async #finishSome(): Promise<boolean> {
-    if (this.#holds > 0) return false
     const removals = await this.#metadata.listFileRemovals(batchSize)
     const done: Digest[] = []
     try {
       for (const removal of removals) {
-        if (this.#holds > 0) return false
+        // Damaged bytes are of use to nobody, and are in the way of those that heal them.
+        if (this.#holds > 0 && removal.destination === 'nowhere') continue
         await this.#remove(removal)
         done.push(removal.digest)
       }
     } finally {
       if (done.length > 0) await this.#metadata.forgetFileRemovals(done)
     }
-    return removals.length === batchSize
+    return this.#holds === 0 && removals.length === batchSize
   }
 
   async #remove({ digest, destination }: FileRemoval): Promise<void> {

@@ -4,11 +4,13 @@ import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-s
 import { temporaryDirectory } from '../support/directories.js'
 import { inspectionContract } from './inspection-contract.js'
 import { metadataStoreContract } from './metadata-store-contract.js'
+import { metadataVerificationContract } from './metadata-verification-contract.js'
 import { quotasContract } from './quotas-contract.js'
 import { tagRulesContract } from './tag-rules-contract.js'
 
 metadataStoreContract('SQLite', open)
 inspectionContract('SQLite', open)
+metadataVerificationContract('SQLite', open)
 quotasContract('SQLite', open)
 tagRulesContract('SQLite', open)
 

@@ -2,11 +2,11 @@ import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import type {
+  DamagedBlob,
   DigestRemoval,
   LeaseRequest,
   MountBlob,
   PutBlob,
-  StoredBlob,
 } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
@@ -31,6 +31,7 @@ export class BlobWrites {
   readonly #isLinkedAnywhere: Statement<[string], number>
   readonly #isNeeded: Statement<[string, number], string>
   readonly #markDamaged: Statement<[number, string, number]>
+  readonly #beginQuarantine: Statement<[{ readonly digest: string; readonly at: number }]>
 
   constructor(
     connection: Connection,
@@ -83,6 +84,13 @@ export class BlobWrites {
     this.#markDamaged = connection.prepare(
       'update blobs set damaged_at = ? where digest = ? and stored_at = ?',
     )
+    // An upload that is about to become the blob puts its own bytes in their place.
+    this.#beginQuarantine = connection.prepare(
+      `insert into file_removals (digest, destination, begun_at)
+       select digest, 'quarantine', @at from blobs where digest = @digest and inline = 0
+         and not exists (select 1 from uploads where committing = @digest)
+       on conflict do nothing`,
+    )
   }
 
   putBlob({ repository, digest, sizeBytes, bytes, uploadId, at, leaseUntil }: PutBlob): void {
@@ -122,8 +130,10 @@ export class BlobWrites {
     this.#keeping.review(repositoryId, digest, removal.reviewAt, 'blob unlinked')
   }
 
-  markBlobDamaged({ digest, storedAt }: StoredBlob, at: number): void {
-    this.#markDamaged.run(at, digest, storedAt)
+  markBlobDamaged({ digest, storedAt }: DamagedBlob, at: number): boolean {
+    if (this.#markDamaged.run(at, digest, storedAt).changes === 0) return false
+    this.#beginQuarantine.run({ digest, at })
+    return true
   }
 
   takeLease({ repository, digest, until }: LeaseRequest): void {

@@ -22,6 +22,7 @@ import type {
   CollectionPlan,
   CollectStep,
   CollectTerms,
+  DamagedBlob,
   DeletedTags,
   DescribeRepository,
   DigestRemoval,
@@ -31,6 +32,7 @@ import type {
   MetadataStore,
   MountBlob,
   OpenUpload,
+  Origin,
   Page,
   PageRequest,
   Pull,
@@ -57,8 +59,19 @@ import type {
   Upload,
 } from '../metadata-store.js'
 import { CollectReads } from './collect-reads.js'
+import type {
+  CheckedContents,
+  CheckedRows,
+  Holders,
+  KeptBlob,
+  KeptBlobsRequest,
+  KeptContents,
+  RowCheck,
+  RowRepair,
+} from '../metadata-verification.js'
 import { openForReading, translated, type Connection } from './connection.js'
 import { KeptTags } from './kept-tags.js'
+import { OriginReads } from './origin-reads.js'
 import { Reads } from './reads.js'
 import { RunReads } from './run-reads.js'
 import { Survey } from './survey.js'
@@ -84,6 +97,7 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #collecting: CollectReads
   readonly #keptTags: KeptTags
   readonly #runs: RunReads
+  readonly #origin: OriginReads
   readonly #survey: Survey
   readonly #writer: Writer
   /** Patterns of quotas that the writer adds up. */
@@ -102,6 +116,7 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#collecting = new CollectReads(connection)
     this.#keptTags = new KeptTags(connection)
     this.#runs = new RunReads(connection)
+    this.#origin = new OriginReads(connection)
     this.#survey = survey
     this.#writer = writer
     this.migrationCopy = migrationCopy
@@ -245,7 +260,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteBlob', removal)
   }
 
-  markBlobDamaged(blob: StoredBlob, at: number): Promise<void> {
+  markBlobDamaged(blob: DamagedBlob, at: number): Promise<boolean> {
     return this.#writer.write('markBlobDamaged', blob, at)
   }
 
@@ -364,6 +379,54 @@ export class SqliteMetadataStore implements MetadataStore {
 
   recordPulls(pulls: readonly Pull[]): Promise<void> {
     return this.#writer.write('recordPulls', pulls)
+  }
+
+  listKeptBlobs(page: KeptBlobsRequest): Promise<KeptBlob[]> {
+    return this.#survey.ask('listKeptBlobs', page)
+  }
+
+  findKeptBlobs(digests: readonly Digest[]): Promise<KeptBlob[]> {
+    return this.#survey.ask('findKeptBlobs', digests)
+  }
+
+  listInMotion(digests: readonly Digest[]): Promise<Digest[]> {
+    return this.#survey.ask('listInMotion', digests)
+  }
+
+  listUnknownUploads(uploadIds: readonly string[]): Promise<string[]> {
+    return this.#survey.ask('listUnknownUploads', uploadIds)
+  }
+
+  listOldFileRemovals(before: number, limit: number): Promise<Digest[]> {
+    return this.#survey.ask('listOldFileRemovals', before, limit)
+  }
+
+  checkRows(check: RowCheck, after?: string): Promise<CheckedRows> {
+    return this.#survey.ask('checkRows', check, after)
+  }
+
+  checkContents(contents: KeptContents, after?: Digest): Promise<CheckedContents> {
+    return this.#survey.ask('checkContents', contents, after)
+  }
+
+  isContentSound(contents: KeptContents, digest: Digest): Promise<boolean> {
+    return this.#survey.ask('isContentSound', contents, digest)
+  }
+
+  findHolders(digest: Digest): Promise<Holders> {
+    return this.#survey.ask('findHolders', digest)
+  }
+
+  repairRow(repair: RowRepair): Promise<boolean> {
+    return this.#writer.write('repairRow', repair)
+  }
+
+  beginStrayRemoval(digest: Digest, at: number): Promise<boolean> {
+    return this.#writer.write('beginStrayRemoval', digest, at)
+  }
+
+  getOrigin(): Promise<Origin> {
+    return this.#read(() => this.#origin.get())
   }
 
   async checkReady(at: number): Promise<void> {

@@ -1,8 +1,20 @@
+import type { Digest } from '../../oci/digest.js'
 import type { CollectionPlan, CollectTerms, StoredBytes } from '../metadata-store.js'
+import type {
+  CheckedContents,
+  CheckedRows,
+  Holders,
+  KeptBlob,
+  KeptBlobsRequest,
+  KeptContents,
+  RowCheck,
+} from '../metadata-verification.js'
 import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
 import { Soundness } from './soundness.js'
 import { UsageSurvey } from './usage-survey.js'
+import { VerifyBlobs } from './verify-blobs.js'
+import { VerifyRows } from './verify-rows.js'
 
 /**
  * Questions whose answer may take seconds, as the survey thread has them answered: one after the other,
@@ -17,16 +29,36 @@ export interface SurveyQuestions {
   readonly checkTable: (table: string) => string[]
   readonly measureStored: () => StoredBytes
   readonly planCollection: (terms: CollectTerms) => CollectionPlan
+  readonly listKeptBlobs: (page: KeptBlobsRequest) => KeptBlob[]
+  readonly findKeptBlobs: (digests: readonly Digest[]) => KeptBlob[]
+  readonly listInMotion: (digests: readonly Digest[]) => Digest[]
+  readonly listUnknownUploads: (uploadIds: readonly string[]) => string[]
+  readonly listOldFileRemovals: (before: number, limit: number) => Digest[]
+  readonly checkRows: (check: RowCheck, after?: string) => CheckedRows
+  readonly checkContents: (contents: KeptContents, after?: Digest) => CheckedContents
+  readonly isContentSound: (contents: KeptContents, digest: Digest) => boolean
+  readonly findHolders: (digest: Digest) => Holders
 }
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
   const soundness = new Soundness(connection)
   const usage = new UsageSurvey(connection)
   const collection = new CollectPlan(connection)
+  const blobs = new VerifyBlobs(connection)
+  const rows = new VerifyRows(connection)
   return {
     listTables: () => soundness.listTables(),
     checkTable: (table) => soundness.checkTable(table),
     measureStored: () => usage.measure(),
     planCollection: (terms) => collection.plan(terms),
+    listKeptBlobs: (page) => blobs.list(page),
+    findKeptBlobs: (digests) => blobs.find(digests),
+    listInMotion: (digests) => blobs.listInMotion(digests),
+    listUnknownUploads: (uploadIds) => blobs.listUnknownUploads(uploadIds),
+    listOldFileRemovals: (before, limit) => blobs.listOldFileRemovals(before, limit),
+    checkRows: (check, after) => rows.check(check, after),
+    checkContents: (contents, after) => blobs.checkContents(contents, after),
+    isContentSound: (contents, digest) => blobs.isContentSound(contents, digest),
+    findHolders: (digest) => blobs.findHolders(digest),
   }
 }

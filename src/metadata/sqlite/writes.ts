@@ -19,6 +19,7 @@ import { TagWrites } from './tag-writes.js'
 import { UndoWrites } from './undo-writes.js'
 import { Untagging } from './untagging.js'
 import { UploadWrites } from './upload-writes.js'
+import { VerifyWrites } from './verify-writes.js'
 
 /** The methods of the port that change something. */
 type WriteName =
@@ -26,6 +27,7 @@ type WriteName =
   | 'advanceUpload'
   | 'beginCommit'
   | 'beginRun'
+  | 'beginStrayRemoval'
   | 'collect'
   | 'deleteBlob'
   | 'deleteTag'
@@ -42,6 +44,7 @@ type WriteName =
   | 'recordPulls'
   | 'recordRun'
   | 'removeDeletedTags'
+  | 'repairRow'
   | 'restoreManifest'
   | 'restoreRepository'
   | 'restoreTag'
@@ -107,6 +110,7 @@ export function prepareWrites(connection: Connection): Writes {
   const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
   const repositoryWrites = new RepositoryWrites(connection, repositories, counting)
+  const verifying = new VerifyWrites(connection, counting, history)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,
@@ -116,6 +120,7 @@ export function prepareWrites(connection: Connection): Writes {
     advanceUpload: (...args) => uploads.advanceUpload(...args),
     beginCommit: (...args) => uploads.beginCommit(...args),
     beginRun: (...args) => runs.beginRun(...args),
+    beginStrayRemoval: (...args) => verifying.beginStrayRemoval(...args),
     collect: (...args) => collecting.collect(...args),
     deleteBlob: (...args) => blobs.deleteBlob(...args),
     deleteManifest: (...args) => manifests.deleteManifest(...args),
@@ -135,6 +140,7 @@ export function prepareWrites(connection: Connection): Writes {
     recordPulls: (...args) => pulls.recordPulls(...args),
     recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
+    repairRow: (repair) => verifying.repairRow(repair),
     restoreManifest: (...args) => undo.restoreManifest(...args),
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
