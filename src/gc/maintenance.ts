@@ -16,11 +16,14 @@ export interface Maintenance {
   start(onDurabilityLost: (error: DurabilityLostError) => void): () => Promise<void>
 }
 
+/** How often is looked whether it is time to verify. */
+const verifyEveryMs = 60_000
+
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
   { metadata }: Stores,
-  { removals }: Registry,
+  { removals, verification }: Registry,
   config: Config,
   log: FastifyBaseLogger,
   now: () => number,
@@ -50,6 +53,11 @@ export function createMaintenance(
       const options = { log, onDurabilityLost }
       const repeated = [
         new Repeating(collect, { ...options, name: 'gc', everyMs: gc.everySeconds * 1000 }),
+        new Repeating(() => verification.startIfDue(), {
+          ...options,
+          name: 'verification',
+          everyMs: verifyEveryMs,
+        }),
       ]
       return async () => void (await Promise.all(repeated.map((one) => one.stop())))
     },

@@ -3,6 +3,7 @@ import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
+import { Damage } from './damage.js'
 import { DiskFloor } from './disk-floor.js'
 import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
@@ -12,6 +13,7 @@ import { Search } from './search.js'
 import { tagRulesOf } from './tag-rules.js'
 import { Undo } from './undo.js'
 import { Uploads } from './uploads.js'
+import { Verification } from './verification.js'
 
 export interface Stores {
   readonly metadata: MetadataStore
@@ -26,6 +28,7 @@ export interface Registry {
   readonly search: Search
   readonly undo: Undo
   readonly removals: FileRemovals
+  readonly verification: Verification
 }
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -44,8 +47,12 @@ export function createRegistry(
     freeSpace: () => stores.blobs.freeSpace(),
     reserveBytes: config.storage.reserveBytes,
   })
+  const removals = new FileRemovals(stores, log)
+  const finishRemovals = () => removals.finish()
+  const damage = new Damage(stores.metadata, log, { now, finishRemovals })
   const blobs = new Blobs(stores, leases, quotas, log, {
     now,
+    damage,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
     verifyReads: config.storage.verifyReads,
@@ -70,6 +77,16 @@ export function createRegistry(
     }),
     search: new Search(stores.metadata, blobs),
     undo: new Undo(stores.metadata, manifests, { now, undoMs, tagRulesOf: rulesOf }),
-    removals: new FileRemovals(stores, log),
+    removals,
+    verification: new Verification(stores, log, {
+      now,
+      damage,
+      finishRemovals,
+      allowsMissingBlobs: config.deletes.referencedBlobs === 'allow',
+      isRequired: (child) => manifests.isRequired(child),
+      bytesPerSecond: config.verify.bytesPerSecond,
+      everyMs: config.verify.everyDays * dayMs,
+      brakePercent: config.gc.brakePercent,
+    }),
   }
 }
