@@ -4,6 +4,7 @@ import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
 import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
+import type { Maintenance } from './gc/maintenance.js'
 import { healthRoutes } from './health/routes.js'
 import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
@@ -19,6 +20,7 @@ export interface AppDependencies {
   readonly config: Config
   readonly stores: Stores
   readonly registry: Registry
+  readonly maintenance: Maintenance
   readonly log: FastifyBaseLogger
   readonly now: () => number
   /** What makes a caller of the management API its operator. */
@@ -29,7 +31,8 @@ export interface AppDependencies {
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, stores, registry, log, now, operatorToken, onDurabilityLost } = dependencies
+  const { config, stores, registry, maintenance } = dependencies
+  const { log, now, operatorToken, onDurabilityLost } = dependencies
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
   const app = fastify({
@@ -81,6 +84,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     prefix: '/api',
     config,
     registry,
+    maintenance,
     metadata: stores.metadata,
     policy,
     operatorToken,

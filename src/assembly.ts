@@ -62,7 +62,10 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     const registry = createRegistry(stores, config, log, now)
     registry.verification.onDurabilityLost(onDurabilityLost)
     undo.push(() => registry.verification.close())
-    const maintenance = createMaintenance(stores, registry, config, log, now)
+    const maintenance = createMaintenance(stores, registry, config, {
+      ...{ log, now, onDurabilityLost },
+    })
+    undo.push(() => maintenance.close())
     const operatorToken = createOperatorToken()
     const dependencies = {
       config,
@@ -75,6 +78,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       onDurabilityLost,
     }
     const app = await buildApp(dependencies)
+    undo.push(() => registry.pulls.close())
     undo.push(() => closeWithin(app, config.http.shutdownSeconds))
     return { directory, stores, registry, maintenance, app, operatorToken, close: rewind }
   } catch (error) {

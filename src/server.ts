@@ -43,7 +43,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const address = app.server.address() as AddressInfo
     const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
     undo.push(() => housekeeping.stop())
-    undo.push(maintenance.start(onDurabilityLost))
+    maintenance.start()
     undo.push(() => removeOperatorFile(directory))
     try {
       writeOperatorFile(directory, { url: localUrl(address), token, pid: process.pid })

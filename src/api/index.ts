@@ -4,19 +4,28 @@ import { guard } from '../auth/guard.js'
 import { Operator } from '../auth/operator.js'
 import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
+import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
-import type { Registry } from '../registry/registry.js'
+import { dayMs, type Registry } from '../registry/registry.js'
 import { Endpoints } from './endpoints.js'
+import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
+import { manifestRoutes } from './manifests.js'
 import { describeRoutes, openApiRoutes } from './openapi.js'
 import { sendProblem } from './problems.js'
+import { gcRoutes } from './gc.js'
+import { repositoryRoutes } from './repositories.js'
 import { runRoutes } from './runs.js'
+import { tagRoutes } from './tags.js'
+import { undoRoutes } from './undo.js'
+import { usageRoutes } from './usage.js'
 import { checkRequests, translatedCheck } from './validation.js'
 
 export interface ApiOptions {
   readonly config: Config
   readonly registry: Registry
+  readonly maintenance: Maintenance
   readonly metadata: MetadataStore
   readonly policy: AccessPolicy
   /** What makes a caller the operator. */
@@ -31,7 +40,9 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { policy, operatorToken, metadata, onError } = options
+  const { config, registry, maintenance, metadata, policy, operatorToken, now, onError } = options
+  const { manifests } = registry
+  const undoMs = config.undo.days * dayMs
   const operator = new Operator(operatorToken)
   const endpoints = new Endpoints(app)
 
@@ -53,6 +64,13 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
 
   await app.register(
     async (v1) => {
+      await v1.register(repositoryRoutes, { metadata, now })
+      await v1.register(tagRoutes, { metadata, manifests })
+      await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
+      await v1.register(historyRoutes, { metadata, now, undoMs })
+      await v1.register(undoRoutes, { undo: registry.undo })
+      await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
+      await v1.register(usageRoutes, { usage: maintenance.usage })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

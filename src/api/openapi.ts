@@ -6,6 +6,12 @@ import { problemSchema } from './problems.js'
 
 /** What the tags of operations mean, in the order in which they are shown. */
 const TAGS = [
+  { name: 'repositories', description: 'Repositories, and what they are for.' },
+  { name: 'tags', description: 'Tags of a repository.' },
+  { name: 'manifests', description: 'Manifests of a repository.' },
+  { name: 'history', description: 'What has happened, and what can be brought back.' },
+  { name: 'gc', description: 'Collecting garbage.' },
+  { name: 'usage', description: 'What takes up space.' },
   { name: 'runs', description: 'Runs of what cleans up, checks and copies.' },
   { name: 'about', description: 'The API itself.' },
 ]

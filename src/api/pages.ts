@@ -1,4 +1,5 @@
 import { RegistryError } from '../errors.js'
+import type { Moment } from '../metadata/inspection.js'
 
 /** The query of a list, checked. */
 export interface PageQuery {
@@ -75,6 +76,19 @@ export function parseCursor(
 export function parseNumberCursor(cursor: string | undefined): number | undefined {
   const key = parseCursor(cursor, (text) => /^\d{1,15}$/.test(text))
   return key === undefined ? undefined : Number(key)
+}
+
+/** As {@link parseCursor}, for lists in the order of time. */
+export function parseMomentCursor(cursor: string | undefined): Moment | undefined {
+  const key = parseCursor(cursor, (text) => /^\d{1,15}\.\d{1,15}$/.test(text))
+  if (key === undefined) return undefined
+  const [at, id] = key.split('.').map(Number)
+  return { at: at ?? 0, id: id ?? 0 }
+}
+
+/** The key of an entry of such a list. */
+export function momentKey(at: number, id: number): string {
+  return `${at}.${id}`
 }
 
 function cursorOf(key: string): string {

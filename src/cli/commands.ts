@@ -1,7 +1,10 @@
 import { ConfigError } from '../config.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
+import { gc } from './gc.js'
+import { repoDelete, restore } from './undo.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
+import { storageUsage } from './storage-usage.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
 import { version } from './version.js'
 
@@ -20,6 +23,10 @@ export interface Command {
 
 export const COMMANDS: readonly Command[] = [
   serve,
+  repoDelete,
+  restore,
+  gc,
+  storageUsage,
   runs,
   configCheck,
   configShow,

@@ -1,19 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
-import { RegistryError } from '../errors.js'
 import type {
   CollectedStep,
   CollectionPlan,
   CollectTerms,
-  MetadataStore,
   Removed,
   ReviewPosition,
-  RunStatus,
 } from '../metadata/metadata-store.js'
+import { formatBytes } from '../byte-sizes.js'
 import type { FileRemovals } from '../registry/file-removals.js'
+import { Runs, type BegunRun, type Ending, type RunsOptions } from './runs.js'
 
-export interface CollectorOptions {
-  readonly now: () => number
+export interface CollectorOptions extends RunsOptions {
   readonly undoMs: number
   readonly sliceMs: number
   readonly brakePercent: number
@@ -40,19 +37,24 @@ export interface CollectTally {
   readonly bytes: number
 }
 
+/** One thing that would go, and the review that says why. */
+export interface WouldRemove {
+  readonly kind: Removed['kind']
+  readonly repository?: string
+  readonly digest?: string
+  readonly sizeBytes: number
+  readonly reason: string
+  /** Since when it has been due, RFC 3339. */
+  readonly dueSince: string
+}
+
 export interface CollectReport {
   readonly planned?: CollectTally & { readonly bytesOfAll: number }
   readonly removed: CollectTally
   /** Of a run that removes nothing: the first thousand of what would go. */
-  readonly wouldRemove?: readonly Removed[]
+  readonly wouldRemove?: readonly WouldRemove[]
   /** For a person, where it has not come to its end. */
   readonly message?: string
-}
-
-export interface CollectOutcome {
-  readonly runId: number
-  readonly status: RunStatus
-  readonly report: CollectReport
 }
 
 const NOTHING: CollectTally = { manifests: 0, blobs: 0, repositories: 0, bytes: 0 }
@@ -69,110 +71,114 @@ const historyBatch = 250
  * that removes it.
  */
 export class Collector {
-  readonly #metadata: MetadataStore
   readonly #removals: FileRemovals
-  readonly #log: FastifyBaseLogger
   readonly #options: CollectorOptions
-  #isRunning = false
+  readonly #runs: Runs<CollectReport>
   #notBefore = 0
 
-  constructor(
-    metadata: MetadataStore,
-    removals: FileRemovals,
-    log: FastifyBaseLogger,
-    options: CollectorOptions,
-  ) {
-    this.#metadata = metadata
+  constructor(removals: FileRemovals, options: CollectorOptions) {
     this.#removals = removals
-    this.#log = log
     this.#options = options
+    this.#runs = new Runs('gc', options)
   }
 
   get isRunning(): boolean {
-    return this.#isRunning
+    return this.#runs.areUnderWay
   }
 
   /**
-   * Runs once, as somebody has asked for, and gives what became of it.
+   * Begins a run that somebody has asked for.
    *
-   * @param signal - ends the run between two steps; what it has removed is removed
    * @throws {@link RegistryError} `CONFLICT` while another run is under way
    */
-  run(request: CollectRequest, identity: string, signal: AbortSignal): Promise<CollectOutcome> {
-    return this.#alone(async () => {
-      const terms = this.#termsOf(request)
-      const at = this.#options.now()
-      const report: CollectReport = { removed: NOTHING }
-      const begun = { kind: 'gc', at, identity, options: request, report } as const
-      const runId = await this.#metadata.beginRun(begun)
-      return this.#recorded(runId, async () => {
-        const plan = await this.#metadata.planCollection(terms)
-        if (request.dryRun) return this.#told(plan)
-        if (request.confirm !== true && this.#isTooMuch(plan)) return this.#braked(plan)
-        return this.#remove(terms, plan, request.confirm === true, runId, signal)
-      })
+  begin(request: CollectRequest, identity: string): Promise<BegunRun<CollectReport>> {
+    const terms = this.#termsOf(request)
+    return this.#runs.begin(request, identity, { removed: NOTHING }, async ({ id, signal }) => {
+      const plan = await this.#options.metadata.planCollection(terms)
+      if (request.dryRun) return this.#told(plan)
+      if (request.confirm !== true && this.#isTooMuch(plan)) return this.#braked(plan)
+      return this.#remove(terms, plan, { isConfirmed: request.confirm === true, id, signal })
     })
   }
 
   /**
-   * Runs when anything is due. A run that finds nothing to remove is not worth a line anywhere.
+   * Runs when anything is due. A run that finds nothing to remove is not worth a row.
    *
    * @throws what the stores throw
    */
-  async runIfDue(signal: AbortSignal): Promise<void> {
-    const at = this.#options.now()
-    if (this.#isRunning || at < this.#notBefore) return
-    if (!(await this.#metadata.hasDue({ at, undoMs: this.#options.undoMs }))) return
-    await this.#alone(async () => {
-      const terms = this.#termsOf({})
-      const plan = await this.#metadata.planCollection(terms)
-      if (plan.manifests + plan.blobs + plan.repositories === 0) {
-        await this.#remove(terms, plan, false, undefined, signal)
-        return
-      }
-      const report: CollectReport = { removed: NOTHING }
-      const identity = 'schedule'
-      const begun = { kind: 'gc', at, identity, options: {}, report } as const
-      const runId = await this.#metadata.beginRun(begun)
-      const { status } = await this.#recorded(runId, async () =>
+  async runIfDue(): Promise<void> {
+    const { metadata, now, undoMs } = this.#options
+    const at = now()
+    if (this.isRunning || at < this.#notBefore) return
+    if (!(await metadata.hasDue({ at, undoMs }))) return
+    const terms = this.#termsOf({})
+    const plan = await this.#runs.runQuietly(async (signal) => {
+      const plan = await metadata.planCollection(terms)
+      if (plan.manifests + plan.blobs + plan.repositories > 0) return plan
+      // What is due and stays has to be put off all the same.
+      await this.#remove(terms, plan, { isConfirmed: false, signal })
+      return undefined
+    })
+    if (plan === undefined) return
+    const { ended } = await this.#runs.begin(
+      {},
+      'schedule',
+      { removed: NOTHING },
+      async ({ id, signal }) =>
         this.#isTooMuch(plan)
           ? this.#braked(plan)
-          : this.#remove(terms, plan, false, runId, signal),
-      )
-      if (status === 'braked') this.#notBefore = at + brakedMs
-    })
+          : this.#remove(terms, plan, { isConfirmed: false, id, signal }),
+    )
+    if ((await ended).status === 'braked') this.#notBefore = at + brakedMs
+  }
+
+  /** The bytes that a run would free at a time, if nothing changes until then. */
+  async foreseen(request: CollectRequest, at: number): Promise<number> {
+    const terms = { ...this.#termsOf(request), at }
+    return (await this.#options.metadata.planCollection(terms)).bytes
+  }
+
+  /** Asks a run under way to end between two steps, and waits for it. */
+  close(): Promise<void> {
+    return this.#runs.close()
   }
 
   /** Forgets what happened before a time, a little at a time. */
   async forgetHistory(before: number, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && (await this.#metadata.forgetHistory(before, historyBatch)));
+    while (!signal.aborted && (await this.#options.metadata.forgetHistory(before, historyBatch)));
   }
 
   async #remove(
     terms: CollectTerms,
     plan: CollectionPlan,
-    isConfirmed: boolean,
-    runId: number | undefined,
-    signal: AbortSignal,
-  ): Promise<{ status: RunStatus; report: CollectReport }> {
+    run: {
+      readonly isConfirmed: boolean
+      readonly id?: number
+      readonly signal: AbortSignal
+    },
+  ): Promise<Ending<CollectReport>> {
     const planned = tallyOfPlan(plan)
     let removed = NOTHING
     let after: ReviewPosition | undefined
     let isDone = false
     do {
       const startedAt = performance.now()
-      const step = await this.#removals.step(() => this.#collectSome(terms, after, runId), signal)
+      const step = await this.#removals.step(
+        () => this.#collectSome(terms, after, run.id),
+        run.signal,
+      )
       if (step === undefined) break
       removed = step.removed.reduce(added, removed)
       // The plan may be older than what has become due since.
-      if (!isConfirmed && step.next && this.#isShare(removed.bytes, plan.bytesOfAll)) {
-        return { status: 'braked', report: { planned, removed, message: this.#brakeText(plan) } }
+      if (!run.isConfirmed && step.next && this.#isShare(removed.bytes, plan.bytesOfAll)) {
+        const message = this.#brakeText(plan)
+        return { status: 'braked', report: { planned, removed, message } }
       }
       isDone = step.next === undefined
       after = step.next
       // As long as the step took, others have the disk and the database for themselves.
       if (after) await delay(performance.now() - startedAt)
-    } while (after && !signal.aborted)
+    } while (after && !run.signal.aborted)
     if (isDone) return { status: 'done', report: { planned, removed } }
     const message = 'the run was stopped; the next one goes on'
     return { status: 'stopped', report: { planned, removed, message } }
@@ -183,32 +189,35 @@ export class Collector {
     after: ReviewPosition | undefined,
     runId: number | undefined,
   ): Promise<CollectedStep> {
-    const { sliceMs } = this.#options
-    const step = await this.#metadata.collect({ ...terms, sliceMs, ...(after && { after }) })
+    const { metadata, sliceMs } = this.#options
+    const step = await metadata.collect({ ...terms, sliceMs, ...(after && { after }) })
     for (const one of step.removed) this.#tell(one, runId)
     if (step.removed.some(({ isFile }) => isFile)) await this.#removals.finish()
     return step
   }
 
-  #told(plan: CollectionPlan): { status: RunStatus; report: CollectReport } {
-    const wouldRemove = plan.removed
+  #told(plan: CollectionPlan): Ending<CollectReport> {
+    const wouldRemove = plan.removed.map(told)
     return {
       status: 'done',
       report: { planned: tallyOfPlan(plan), removed: NOTHING, wouldRemove },
     }
   }
 
-  #braked(plan: CollectionPlan): { status: RunStatus; report: CollectReport } {
+  #braked(plan: CollectionPlan): Ending<CollectReport> {
+    const { report } = this.#told(plan)
     const message = this.#brakeText(plan)
-    this.#log.warn({ bytes: plan.bytes, bytesOfAll: plan.bytesOfAll }, message)
-    return {
-      status: 'braked',
-      report: { planned: tallyOfPlan(plan), removed: NOTHING, wouldRemove: plan.removed, message },
-    }
+    this.#options.log.warn({ bytes: plan.bytes, bytesOfAll: plan.bytesOfAll }, message)
+    return { status: 'braked', report: { ...report, message } }
   }
 
   #brakeText({ bytes, bytesOfAll }: CollectionPlan): string {
-    return `this run would remove ${bytes} of ${bytesOfAll} bytes, more than gc.brakePercent (${this.#options.brakePercent} %) allows; look at berth gc --dry-run, then let it go on with berth gc --confirm`
+    const { brakePercent } = this.#options
+    return (
+      `this run would remove ${formatBytes(bytes)} of ${formatBytes(bytesOfAll)}, more than ` +
+      `gc.brakePercent (${brakePercent} %) allows; look at it with --dry-run, then ` +
+      'let it go on with --confirm'
+    )
   }
 
   #isTooMuch({ bytes, bytesOfAll }: CollectionPlan): boolean {
@@ -222,44 +231,14 @@ export class Collector {
 
   #tell({ kind, repository, digest, sizeBytes, reason, dueAt }: Removed, runId?: number): void {
     const removed = { kind, repository, digest, sizeBytes, reason, dueAt, runId }
-    if (kind === 'link') this.#log.debug(removed, 'a repository has lost a blob it did not need')
-    else this.#log.info(removed, 'collected')
+    const { log } = this.#options
+    if (kind === 'link') log.debug(removed, 'a repository has lost a blob it did not need')
+    else log.info(removed, 'collected')
   }
 
   #termsOf({ now = false, purge = false }: CollectRequest): CollectTerms {
     const { now: clock, undoMs, untagged } = this.#options
     return { at: clock(), undoMs: purge ? 0 : undoMs, skipWaits: now || purge, untagged }
-  }
-
-  async #recorded(
-    runId: number,
-    work: () => Promise<{ status: RunStatus; report: CollectReport }>,
-  ): Promise<CollectOutcome> {
-    const end = async (status: RunStatus, report: CollectReport) => {
-      const finishedAt = this.#options.now()
-      await this.#metadata.recordRun({ id: runId, status, report, finishedAt })
-      return { runId, status, report }
-    }
-    try {
-      const { status, report } = await work()
-      return await end(status, report)
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      await end('failed', { removed: NOTHING, message }).catch(() => undefined)
-      throw error
-    }
-  }
-
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isRunning) {
-      throw new RegistryError('CONFLICT', 'garbage is being collected already; wait for that run')
-    }
-    this.#isRunning = true
-    try {
-      return await work()
-    } finally {
-      this.#isRunning = false
-    }
   }
 }
 
@@ -274,5 +253,13 @@ function added(tally: CollectTally, { kind, sizeBytes }: Removed): CollectTally 
     blobs: tally.blobs + (kind === 'blob' ? 1 : 0),
     repositories: tally.repositories + (kind === 'repository' ? 1 : 0),
     bytes: tally.bytes + sizeBytes,
+  }
+}
+
+function told({ kind, repository, digest, sizeBytes, reason, dueAt }: Removed): WouldRemove {
+  return {
+    ...{ kind, sizeBytes, reason, dueSince: new Date(dueAt).toISOString() },
+    ...(repository !== undefined && { repository }),
+    ...(digest !== undefined && { digest }),
   }
 }

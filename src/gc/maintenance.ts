@@ -1,37 +1,41 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.js'
-import type { DurabilityLostError } from '../errors.js'
 import type { Registry, Stores } from '../registry/registry.js'
 import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
+import type { RunsOptions } from './runs.js'
+import { Usage } from './usage.js'
 
 /** What keeps a registry tidy: by itself, and when somebody asks for it. */
 export interface Maintenance {
   readonly collector: Collector
-  /**
-   * Has all of it done by itself from now on.
-   *
-   * @returns what stops it, and waits until it has
-   */
-  start(onDurabilityLost: (error: DurabilityLostError) => void): () => Promise<void>
+  readonly usage: Usage
+  /** Has all of it done by itself from now on. */
+  start(): void
+  /** Asks what is under way to end soon, and waits until it has. */
+  close(): Promise<void>
 }
 
+/** Pulls of the last few seconds are in memory alone. */
+const pullsMs = 5_000
+
 /** How often is looked whether it is time to verify. */
-const verifyEveryMs = 60_000
+const verifyMs = 60_000
 
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
-  { metadata }: Stores,
-  { removals, verification }: Registry,
+  { metadata, blobs }: Stores,
+  { pulls, removals, verification }: Registry,
   config: Config,
-  log: FastifyBaseLogger,
-  now: () => number,
+  given: Omit<RunsOptions, 'metadata'>,
 ): Maintenance {
   const { gc, undo, history } = config
-  const collector = new Collector(metadata, removals, log, {
-    now,
-    undoMs: undo.days * dayMs,
+  const options = { ...given, metadata }
+  const { log, now, onDurabilityLost } = options
+  const undoMs = undo.days * dayMs
+  const collector = new Collector(removals, {
+    ...options,
+    undoMs,
     sliceMs: gc.sliceMs,
     brakePercent: gc.brakePercent,
     untagged: gc.untagged.map(({ repositories, collectAfterDays }) => ({
@@ -40,26 +44,31 @@ export function createMaintenance(
     })),
   })
   const historyMs = Math.max(history.days, undo.days) * dayMs
-
   const collect = async (signal: AbortSignal) => {
     // What a process before this one has begun is ended also where nothing is collected.
     await removals.finish()
-    if (gc.enabled) await collector.runIfDue(signal)
+    if (gc.enabled) await collector.runIfDue()
     await collector.forgetHistory(now() - historyMs, signal)
   }
+
+  const repeated: Repeating[] = []
   return {
     collector,
-    start(onDurabilityLost) {
-      const options = { log, onDurabilityLost }
-      const repeated = [
-        new Repeating(collect, { ...options, name: 'gc', everyMs: gc.everySeconds * 1000 }),
-        new Repeating(() => verification.startIfDue(), {
-          ...options,
-          name: 'verification',
-          everyMs: verifyEveryMs,
-        }),
-      ]
-      return async () => void (await Promise.all(repeated.map((one) => one.stop())))
+    usage: new Usage(collector, { metadata, blobs, now, undoMs }),
+    start() {
+      const repeat = (
+        name: string,
+        everyMs: number,
+        work: (signal: AbortSignal) => Promise<void>,
+      ) => void repeated.push(new Repeating(work, { name, everyMs, log, onDurabilityLost }))
+      repeat('pull times', pullsMs, () => pulls.flush())
+      repeat('verification', verifyMs, () => verification.startIfDue())
+      repeat('gc', gc.everySeconds * 1000, collect)
+    },
+    async close() {
+      const stopped = repeated.map((one) => one.stop())
+      await collector.close()
+      await Promise.all(stopped)
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.js'
 import type { Manifest } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { Inspection } from './inspection.js'
 import type { MetadataVerification } from './metadata-verification.js'
 
 /**
@@ -10,12 +11,12 @@ import type { MetadataVerification } from './metadata-verification.js'
  * Two methods are not durable, `openUpload` and `advanceUpload`: what they did survives the process,
  * whatever ends it, but a power cut may take it, back to any earlier state of the session, none
  * included. No client was told that an upload is safe; it finds the offset that is left, or 404, and
- * sends the rest again. Every durable method that changes something makes durable what was done
+ * sends the rest again. Nor are `beginCommit` and `recordPulls`, whose texts say why. Every durable method that changes something makes durable what was done
  * before it, too.
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
-export interface MetadataStore extends MetadataVerification {
+export interface MetadataStore extends Inspection, MetadataVerification {
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
   getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
 
@@ -52,7 +53,7 @@ export interface MetadataStore extends MetadataVerification {
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
    *   {@link ManifestRemoval.tagRules} keep a tag that points to it, naming one
    */
-  deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }>
+  deleteManifest(removal: ManifestRemoval): Promise<DeletedTags>
 
   /**
    * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
@@ -81,6 +82,14 @@ export interface MetadataStore extends MetadataVerification {
 
   /** The manifest of the tag that moved last, or undefined when the repository has no tag. */
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined>
+
+  /**
+   * Says what a repository is for, and makes it when it is not there. With a description the catalog
+   * shows it, whatever it has; without, as long as it has a manifest.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty
+   */
+  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }>
 
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN` */
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob>
@@ -208,6 +217,9 @@ export interface MetadataStore extends MetadataVerification {
   /** What a run by these terms would remove, and nothing is changed. Takes its time. */
   planCollection(terms: CollectTerms): Promise<CollectionPlan>
 
+  /** How much is stored. Takes its time. */
+  measureStored(): Promise<StoredBytes>
+
   /** Up to `limit` removals of bytes that have begun and are not known to have ended. */
   listFileRemovals(limit: number): Promise<FileRemoval[]>
 
@@ -263,13 +275,6 @@ export interface MetadataStore extends MetadataVerification {
    */
   restoreTagsOf(restore: RestoreTagsOf): Promise<string | undefined>
 
-  /**
-   * What has happened in a repository, or to one of its tags, the latest first.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`
-   */
-  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>>
-
   /** Writes down that a run of maintenance has begun, and gives its id. */
   beginRun(run: BeginRun): Promise<number>
 
@@ -282,6 +287,12 @@ export interface MetadataStore extends MetadataVerification {
   findRun(id: number): Promise<Run | undefined>
 
   getOrigin(): Promise<Origin>
+
+  /**
+   * Remembers when manifests were last asked for; those that are not there any more are left out. Not
+   * durable: a power cut may take the latest times, and nothing but a rule about them would miss them.
+   */
+  recordPulls(pulls: readonly Pull[]): Promise<void>
 
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>
@@ -383,28 +394,24 @@ export interface ManifestRemoval extends DigestRemoval {
   readonly tagRules: TagRules
 }
 
+/** The tags that went along with a manifest. */
+export interface DeletedTags {
+  /** Whether {@link MetadataStore.removeDeletedTags} has something to tidy up. */
+  readonly tagsAreLeft: boolean
+  /** The first hundred by name. */
+  readonly tags: readonly string[]
+  readonly hasMoreTags: boolean
+}
+
+export interface DescribeRepository {
+  readonly repository: RepositoryName
+  readonly description: string
+  readonly at: number
+}
+
 /** What has happened to a tag, a manifest or a repository. */
 export type HistoryAction =
   'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
-
-export interface HistoryEntry {
-  readonly id: number
-  /** Absent where it is about a manifest or the repository itself. */
-  readonly tag?: Tag
-  readonly action: HistoryAction
-  readonly from?: Digest
-  readonly to?: Digest
-  readonly at: number
-  readonly identity: string
-}
-
-export interface HistoryQuery {
-  readonly repository: RepositoryName
-  readonly tag?: Tag
-  /** Only those with a smaller id. */
-  readonly before?: number
-  readonly limit: number
-}
 
 export interface PageRequest {
   /** Entries after this one, which need not exist. */
@@ -530,6 +537,16 @@ export interface CollectionPlan {
   readonly removed: readonly Removed[]
 }
 
+/** What is stored, each byte once. */
+export interface StoredBytes {
+  readonly blobCount: number
+  readonly manifestCount: number
+  /** With the blob store. */
+  readonly fileBytes: number
+  /** Of manifests and small blobs, here. */
+  readonly databaseBytes: number
+}
+
 /** Bytes in the blob store that no row speaks for any more, and where they are to go. */
 export interface FileRemoval {
   readonly digest: Digest
@@ -575,6 +592,12 @@ export interface RestoreTagsOf extends Removal {
   readonly deletedAt: number
   readonly after: string
   readonly limit: number
+}
+
+export interface Pull {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly at: number
 }
 
 export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'

@@ -6,6 +6,7 @@ import { parseManifest, type Manifest, type ManifestReference } from '../oci/man
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
 import type { DiskFloor } from './disk-floor.js'
 import type { Leases } from './leases.js'
+import type { Pulls } from './pulls.js'
 import type { Quotas } from './quotas.js'
 
 export interface ManifestsOptions {
@@ -20,6 +21,8 @@ export interface ManifestsOptions {
   readonly indexChildren: 'required' | 'listed' | 'none'
   /** `os/architecture`, as `linux/amd64`. */
   readonly indexPlatforms: readonly string[]
+  /** Is told of each manifest that somebody gets. */
+  readonly pulls: Pulls
   /** Which tags of a repository may not change. */
   readonly tagRulesOf: (repository: RepositoryName) => TagRules
 }
@@ -30,6 +33,14 @@ export interface PushedManifest {
   /** More tags for a manifest that is pushed by its digest. */
   readonly tags: readonly Tag[]
   readonly identity: string
+}
+
+/** What a delete has taken, and how long it can be brought back. */
+export interface Deletion {
+  /** The first hundred by name. */
+  readonly tags: readonly string[]
+  readonly hasMoreTags: boolean
+  readonly restorableUntil: number
 }
 
 /** How many tags of deleted manifests one transaction removes: a millisecond or two. */
@@ -98,14 +109,18 @@ export class Manifests {
   }
 
   /**
-   * What a tag points to, or the manifest of a digest; its bytes are checked against its digest.
+   * What a tag points to, or the manifest of a digest; its bytes are checked against its digest. For
+   * somebody who pulls it, which is noted.
    *
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
    */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     const stored = await this.#metadata.getManifest(repository, reference)
     const { digest, bytes } = stored
-    if (digestOf(bytes, algorithmOf(digest)) === digest) return stored
+    if (digestOf(bytes, algorithmOf(digest)) === digest) {
+      this.#options.pulls.note(repository, digest)
+      return stored
+    }
     this.#log.error({ repository, digest }, 'a stored manifest is damaged')
     throw new RegistryError(
       'MANIFEST_UNKNOWN',
@@ -129,22 +144,29 @@ export class Manifests {
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when a tag may not go
    * @see distribution-spec, "Content Management"
    */
-  async delete(repository: RepositoryName, reference: Reference, identity: string): Promise<void> {
+  async delete(
+    repository: RepositoryName,
+    reference: Reference,
+    identity: string,
+  ): Promise<Deletion> {
     const at = this.#options.now()
+    const restorableUntil = at + this.#options.undoMs
     const removal = {
       repository,
       identity,
       at,
-      reviewAt: at + this.#options.undoMs,
+      reviewAt: restorableUntil,
       tagRules: this.#options.tagRulesOf(repository),
     }
     if (reference.tag !== undefined) {
-      await this.#metadata.deleteTag({ ...removal, tag: reference.tag })
-      return
+      const { tag } = reference
+      await this.#metadata.deleteTag({ ...removal, tag })
+      return { tags: [tag], hasMoreTags: false, restorableUntil }
     }
     const { digest } = reference
-    const { tagsAreLeft } = await this.#metadata.deleteManifest({ ...removal, digest })
-    if (tagsAreLeft) this.#announceTagsLeft()
+    const deleted = await this.#metadata.deleteManifest({ ...removal, digest })
+    if (deleted.tagsAreLeft) this.#announceTagsLeft()
+    return { tags: deleted.tags, hasMoreTags: deleted.hasMoreTags, restorableUntil }
   }
 
   /** Has `listener` called after each delete that leaves something for {@link untag}. */

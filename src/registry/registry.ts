@@ -8,6 +8,7 @@ import { DiskFloor } from './disk-floor.js'
 import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
+import { Pulls } from './pulls.js'
 import { Quotas } from './quotas.js'
 import { Search } from './search.js'
 import { tagRulesOf } from './tag-rules.js'
@@ -26,12 +27,13 @@ export interface Registry {
   readonly blobs: Blobs
   readonly uploads: Uploads
   readonly search: Search
+  readonly pulls: Pulls
   readonly undo: Undo
   readonly removals: FileRemovals
   readonly verification: Verification
 }
 
-const dayMs = 24 * 60 * 60 * 1000
+export const dayMs = 24 * 60 * 60 * 1000
 
 export function createRegistry(
   stores: Stores,
@@ -40,6 +42,7 @@ export function createRegistry(
   now: () => number,
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
+  const pulls = new Pulls(stores.metadata, log, now)
   const quotas = new Quotas(stores.metadata, config.quotas)
   const rulesOf = tagRulesOf(config.tags)
   const undoMs = config.undo.days * dayMs
@@ -63,6 +66,7 @@ export function createRegistry(
     undoMs,
     indexChildren: config.manifests.indexChildren,
     indexPlatforms: config.manifests.indexPlatforms,
+    pulls,
     tagRulesOf: rulesOf,
   })
   return {
@@ -76,6 +80,7 @@ export function createRegistry(
       sessionsMax: config.uploads.sessionsMax,
     }),
     search: new Search(stores.metadata, blobs),
+    pulls,
     undo: new Undo(stores.metadata, manifests, { now, undoMs, tagRulesOf: rulesOf }),
     removals,
     verification: new Verification(stores, log, {

@@ -24,7 +24,7 @@ const descriptionLengthMax = 500
 
 type JsonObject = Readonly<Record<string, unknown>>
 
-/** Repositories by a part of their name, each with what its newest tag says of itself. */
+/** Repositories by a part of their name, each with what people, or else its newest tag, say of it. */
 export class Search {
   readonly #metadata: MetadataStore
   readonly #blobs: Blobs
@@ -42,6 +42,8 @@ export class Search {
   }
 
   async #description(repository: RepositoryName): Promise<string> {
+    const said = (await orAbsent(this.#metadata.getRepositoryRecord(repository)))?.description ?? ''
+    if (said !== '') return said.replace(/\s+/g, ' ').trim().slice(0, descriptionLengthMax)
     const newest = await this.#metadata.findNewestManifest(repository)
     if (newest === undefined) return ''
     const text =

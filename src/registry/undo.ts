@@ -43,12 +43,18 @@ export class Undo {
   /**
    * Deletes a repository whole, however large it is, at once.
    *
+   * @returns until when it can be restored
    * @throws {@link RegistryError} `NAME_UNKNOWN`; `DENIED` when it has a tag that may not be deleted
    */
-  async deleteRepository(repository: RepositoryName, identity: string): Promise<void> {
-    const { now, tagRulesOf } = this.#options
+  async deleteRepository(
+    repository: RepositoryName,
+    identity: string,
+  ): Promise<{ readonly restorableUntil: number }> {
+    const { now, undoMs, tagRulesOf } = this.#options
+    const at = now()
     const tagRules = tagRulesOf(repository)
-    await this.#metadata.deleteRepository({ repository, identity, at: now(), tagRules })
+    await this.#metadata.deleteRepository({ repository, identity, at, tagRules })
+    return { restorableUntil: at + undoMs }
   }
 
   /**
@@ -148,7 +154,7 @@ export class Undo {
       })
       for (const { tag, at } of page.entries) {
         if (at <= time) return
-        if (tag !== undefined) yield tag
+        if (tag !== undefined) yield tag as Tag
       }
       before = page.entries.at(-1)?.id
       if (!page.hasMore || before === undefined) return

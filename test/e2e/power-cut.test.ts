@@ -9,14 +9,20 @@ import { temporaryDirectory } from '../support/directories.js'
 import { sha256 } from '../support/images.js'
 import { testConfig } from '../support/server.js'
 import type { Berth } from './support/berth.js'
+import {
+  endOf,
+  oneAfterTheOther,
+  statesOf,
+  stepsThatMakeDurable,
+  type State,
+} from './support/disk-states.js'
 import { inspect } from './support/inspection.js'
-import { Ledger, type Operation } from './support/ledger.js'
+import { Ledger } from './support/ledger.js'
 import { imageOf, LedgerClient } from './support/ledger-client.js'
 import { Load } from './support/load.js'
 import { oneOfEach, type Act } from './support/one-of-each.js'
 import { printedSeed, Random } from './support/random.js'
 import { record, tracedPid, type Step } from './support/recording.js'
-import { ReplayedDisk } from './support/replayed-disk.js'
 import { verifyStore } from './support/verify-store.js'
 
 /** How many states of a disk are looked at in all, about; each there is with BERTH_TEST_CUTS=all. */
@@ -31,22 +37,12 @@ const daysLater = `data:text/javascript,const now = Date.now; Date.now = () => n
 /** Without a disk there is nothing to wait for. */
 const fastFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** What the disk could hold at one moment, and what clients knew by then. */
-interface State {
-  /** For a person: which moment, and what was lost. */
-  readonly name: string
-  readonly write: (folder: string) => void
-  readonly isAcknowledged: (operation: Operation) => boolean
-}
-
 /** What two lives of a registry did to a disk, and what clients were told. */
 interface Recording {
   readonly steps: readonly Step[]
   readonly stepsOfFirstLife: readonly Step[]
   readonly ledger: Ledger
 }
-
-type Writer = (folder: string) => void
 
 const random = new Random(printedSeed('power cuts'))
 let recorded: Promise<Recording> | undefined
@@ -107,13 +103,6 @@ describe('the replay of a recording', () => {
   })
 })
 
-/** What is left at the end of all when everything is lost that was not synced. */
-function endOf(steps: readonly Step[]): Iterable<State> {
-  return statesOf(steps, (disk, next) =>
-    next === undefined ? (folder) => disk.writeSynced(folder) : undefined,
-  )
-}
-
 /**
  * A registry that starts in a folder that is not there, works for one client and then for several, and
  * is killed; and one that starts there again days later, works, and is stopped.
@@ -168,81 +157,6 @@ function folderOf(blob: Buffer): string {
 async function makeUnsynced(folder: string, named: string): Promise<Step> {
   await mkdir(path.join(folder, named), { recursive: true })
   return { kind: 'makeFolder', path: named, begunAt: 1, doneAt: 1 }
-}
-
-function oneAfterTheOther(lives: readonly (readonly Step[])[]): Step[] {
-  let before = 0
-  return lives.flatMap((steps) => {
-    const offset = before
-    before += 1 + Math.max(0, ...steps.map(({ doneAt }) => doneAt))
-    return steps.map((step) => ({
-      ...step,
-      begunAt: step.begunAt + offset,
-      doneAt: step.doneAt + offset,
-    }))
-  })
-}
-
-/**
- * The states of a disk that gets these steps.
- *
- * @param choose - what writes the state before the end of a step, or after all; undefined when it is
- *   not wanted. A state has to be written before the next one is asked for.
- */
-function* statesOf(
-  steps: readonly Step[],
-  choose: (disk: ReplayedDisk, next: Step | undefined) => Writer | undefined,
-): Generator<State> {
-  const disk = new ReplayedDisk()
-  const stateBefore = (next: Step | undefined): State[] => {
-    const write = choose(disk, next)
-    if (write === undefined) return []
-    const answers = disk.answers
-    return [
-      {
-        name: next ? `before ${nameOf(next)}` : 'at the end',
-        write,
-        isAcknowledged: ({ isAcknowledged, place }) =>
-          isAcknowledged && place !== undefined && place.index < (answers.get(place.port) ?? 0),
-      },
-    ]
-  }
-  for (const { step, isEnd } of eventsOf(steps)) {
-    if (isEnd) {
-      yield* stateBefore(step)
-      disk.end(step)
-    } else {
-      disk.begin(step)
-    }
-  }
-  yield* stateBefore(undefined)
-}
-
-/**
- * Between two of them the disk surely has the same. What clients know grows, so that the moment before
- * the next one asks the most of it.
- */
-function stepsThatMakeDurable(steps: readonly Step[]): Step[] {
-  const found: Step[] = []
-  const all = statesOf(steps, (disk, next) => {
-    if (next && disk.makesDurable(next)) found.push(next)
-    return undefined
-  })
-  if ([...all].length > 0) throw new Error('nothing was chosen')
-  return found
-}
-
-function eventsOf(steps: readonly Step[]): { step: Step; isEnd: boolean }[] {
-  const events = steps.flatMap((step) => [
-    { step, at: step.begunAt, isEnd: false },
-    { step, at: step.doneAt, isEnd: true },
-  ])
-  return events.sort((one, other) => one.at - other.at || Number(one.isEnd) - Number(other.isEnd))
-}
-
-function nameOf(step: Step): string {
-  const what = step.kind === 'answer' ? `to port ${step.clientPort}` : step.path
-  return `step ${step.doneAt} (${step.kind} ${what})`
 }
 
 const statesAtOnce = 3

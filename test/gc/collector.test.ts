@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { CollectRequest } from '../../src/gc/collector.js'
+import type { CollectReport, CollectRequest } from '../../src/gc/collector.js'
+import type { Ending } from '../../src/gc/runs.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import {
   bytesOf,
@@ -26,9 +27,7 @@ interface Store extends TestServer {
   now(): number
   /** Lets time pass. */
   wait(ms: number): void
-  collect(
-    request?: CollectRequest,
-  ): ReturnType<TestServer['server']['maintenance']['collector']['run']>
+  collect(request?: CollectRequest): Promise<Ending<CollectReport>>
   status(url: string): Promise<number>
   remove(url: string): Promise<number>
 }
@@ -45,8 +44,8 @@ async function startStore(config: StartOptions['config'] = {}): Promise<Store> {
     ...server,
     now: () => now,
     wait: (ms) => void (now += ms),
-    collect: (request = {}) =>
-      server.server.maintenance.collector.run(request, 'tester', new AbortController().signal),
+    collect: async (request = {}) =>
+      (await server.server.maintenance.collector.begin(request, 'tester')).ended,
     status: async (url) => (await app.inject({ method: 'GET', url })).statusCode,
     remove: async (url) => (await app.inject({ method: 'DELETE', url })).statusCode,
   }

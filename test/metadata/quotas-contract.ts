@@ -11,6 +11,7 @@ import {
   LEASE_UNTIL,
   manifestRecord,
   name,
+  NO_TAG_RULES,
   OTHER,
   putBlob,
   putImage,
@@ -161,6 +162,23 @@ export function quotasContract(backend: string, open: () => Promise<MetadataStor
 
       await putWhole(store, 'b', { quotas })
       await expect(putWhole(store, 'a', { quotas })).rejects.toMatchObject(DENIED)
+    })
+
+    it('get room from a deleted repository, and lose it to a restored one, which is never refused', async () => {
+      const store = await open()
+      const quotas = [{ repositories: '**', bytes: imageBytes('a') }]
+      await putWhole(store, 'a', { quotas })
+      const change = { repository: APP, identity: 'tester', at: AT }
+
+      await store.deleteRepository({ ...change, tagRules: NO_TAG_RULES })
+      await putWhole(store, 'b', { quotas, repository: OTHER })
+      await store.restoreRepository({ ...change, deletedSince: 0 })
+
+      expect((await store.listTags(APP, { limit: 9 })).entries).toEqual(['v1'])
+      const ask = store.requireRoom({ repository: APP, quotas, sizeBytes: 1 })
+      await expect(ask).rejects.toMatchObject({
+        details: [{ usedBytes: imageBytes('a') + imageBytes('b') }],
+      })
     })
 
     it('refuse to mount what there is no room for, and tell nothing of what is not there', async () => {

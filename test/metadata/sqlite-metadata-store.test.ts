@@ -1,8 +1,8 @@
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { MetadataStore } from '../../src/metadata/metadata-store.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { temporaryDirectory } from '../support/directories.js'
+import { inspectionContract } from './inspection-contract.js'
 import { metadataStoreContract } from './metadata-store-contract.js'
 import { metadataVerificationContract } from './metadata-verification-contract.js'
 import { quotasContract } from './quotas-contract.js'
@@ -10,10 +10,11 @@ import { tagRulesContract } from './tag-rules-contract.js'
 
 metadataStoreContract('SQLite', open)
 metadataVerificationContract('SQLite', open)
+inspectionContract('SQLite', open)
 quotasContract('SQLite', open)
 tagRulesContract('SQLite', open)
 
-async function open(): Promise<MetadataStore> {
+async function open() {
   const file = path.join(await temporaryDirectory(), 'berth.db')
   const store = await SqliteMetadataStore.open({ file })
   onTestFinished(() => store.close())

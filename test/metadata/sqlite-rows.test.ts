@@ -15,6 +15,7 @@ import {
   imageText,
   LEASE_UNTIL,
   manifestRecord,
+  name,
   openUpload,
   OTHER,
   putBlob,
@@ -572,5 +573,64 @@ describe('rows of manifests and blobs', () => {
     expect(rows(columns)).toEqual([
       { started_at: AT, started_by: 'ann', progressed_at: AT + 5, offset_bytes: 3 },
     ])
+  })
+})
+
+describe('deleted repositories', () => {
+  /** As the delete of a repository leaves it: its row has given the name back. */
+  function deleteRow(file: string, repository: string, at: number): void {
+    const connection = openForWriting(file)
+    connection
+      .prepare(
+        `insert into deleted_repositories (repository_id, name, deleted_at, deleted_by)
+         select id, name, ?, 'remover' from repositories where name = ?`,
+      )
+      .run(at, repository)
+    connection.prepare(`update repositories set name = '#' || id where name = ?`).run(repository)
+    connection.close()
+  }
+
+  it('are told by the name they had, the last one first, and are in no other list', async () => {
+    const { store, file } = await openStore()
+    const names = ['a', 'b', 'c', 'd'].map(name)
+    for (const repository of names) await putImage(store, imageText(), { repository })
+    for (const [index, repository] of names.entries()) {
+      deleteRow(file, repository, AT + Math.floor(index / 2))
+    }
+
+    const ask = (query: object) => store.listDeletedRepositories({ since: 0, limit: 1, ...query })
+    const walked = []
+    for (let page = await ask({}); ;) {
+      const [entry] = page.entries
+      if (entry) walked.push(entry)
+      if (!entry || !page.hasMore) break
+      page = await ask({ before: { at: entry.deletedAt, id: entry.id } })
+    }
+
+    expect(walked.map((entry) => [entry.name, entry.deletedAt, entry.deletedBy])).toEqual([
+      ['d', AT + 1, 'remover'],
+      ['c', AT + 1, 'remover'],
+      ['b', AT, 'remover'],
+      ['a', AT, 'remover'],
+    ])
+    expect(walked[0]?.logicalBytes).toBe(imageText().length)
+    expect((await ask({ since: AT, limit: 10 })).entries).toHaveLength(2)
+    expect((await store.listRepositoryRecords({ limit: 10 })).entries).toEqual([])
+  })
+
+  it('have a history under that name until another repository has it', async () => {
+    const { store, file } = await openStore()
+    const historyOf = async () => {
+      const { entries } = await store.listHistory({ repository: APP, limit: 10 })
+      return entries.map(({ tag }) => tag)
+    }
+    await putImage(store, imageText(), { tags: ['first'] })
+    deleteRow(file, APP, AT)
+    await putImage(store, imageText(), { tags: ['second'] })
+    deleteRow(file, APP, AT + 1)
+
+    expect(await historyOf()).toEqual(['second'])
+    await putImage(store, imageText(), { tags: ['third'] })
+    expect(await historyOf()).toEqual(['third'])
   })
 })

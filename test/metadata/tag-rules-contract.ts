@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { MetadataStore, TagRules } from '../../src/metadata/metadata-store.js'
 import {
   APP,
+  AT,
   digestRemoval,
   imageText,
   manifestRecord,
@@ -189,6 +190,56 @@ export function tagRulesContract(backend: string, open: () => Promise<MetadataSt
       await expect(remove()).rejects.toMatchObject({ code: 'NAME_UNKNOWN' })
       await putImage(store, imageText('other'), { tags: ['v1'] })
       await expect(remove()).rejects.toMatchObject({ code: 'MANIFEST_UNKNOWN' })
+    })
+
+    it.each([
+      ['v*', true],
+      ['*-rc', true],
+      ['none*', false],
+      ['*-none', false],
+    ])('decide whether a repository may go, by its tags in %s', async (pattern, isKept) => {
+      const store = await open()
+      await putImage(store, imageText(), { tags: [...MANY, 'gone-none', 'none'] })
+      await store.deleteManifest(digestRemoval(manifestRecord(imageText()).digest))
+      await putImage(store, imageText('other'), { repository: OTHER, tags: ['x-none'] })
+      await putImage(store, imageText(), { tags: [...MANY, 'v1-rc'] })
+      const removal = { repository: APP, identity: 'tester', at: AT }
+      const tagRules = { immutable: [], protected: [pattern] }
+
+      const outcome = await store
+        .deleteRepository({ ...removal, tagRules })
+        .catch((error: unknown) => error)
+
+      const isThere = (await store.listRepositories({ limit: 9 })).entries.includes(APP)
+      expect(isThere).toBe(isKept)
+      if (isKept) expect(outcome).toMatchObject({ ...DENIED, details: [{ tag: 'v1-rc' }] })
+    })
+
+    it('keep a repository that gets an immutable tag while it is being deleted', async () => {
+      const store = await open()
+      await putImage(store, imageText(), { tags: ['a'] })
+
+      const removal = store.deleteRepository({
+        ...{ repository: APP, identity: 'tester', at: AT },
+        tagRules: IMMUTABLE,
+      })
+      await putImage(store, imageText(), { tags: ['v1'], tagRules: IMMUTABLE })
+
+      await expect(removal).rejects.toMatchObject(DENIED)
+      expect((await store.listTags(APP, { limit: 9 })).entries).toEqual(['a', 'v1'])
+    })
+
+    it('let a deleted tag be restored, but not one that is elsewhere now', async () => {
+      const store = await open()
+      const before = await putImage(store, imageText('before'), { tags: ['v1'] })
+      const restore = { ...tagRemoval('v1', { tagRules: IMMUTABLE }) }
+      await store.deleteTag(tagRemoval('v1'))
+
+      expect(await store.restoreTag(restore)).toMatchObject({ digest: before, changed: true })
+      const after = await putImage(store, imageText('after'), { tags: ['v1'] })
+      await expect(store.restoreTag(restore)).rejects.toMatchObject(DENIED)
+
+      expect(await digestOfTag(store, 'v1')).toBe(after)
     })
 
     it('let exactly one of two pushes at once make an immutable tag', async () => {

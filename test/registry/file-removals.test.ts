@@ -16,10 +16,9 @@ async function registryWithGarbage() {
   const { digest } = await pushImage(server.app, NAME, 'v1', { layers: [LAYER.toString('latin1')] })
   await server.app.inject({ method: 'DELETE', url: `/v2/${NAME}/manifests/${digest}` })
   await server.app.inject({ method: 'DELETE', url: `/v2/${NAME}/blobs/${sha256(LAYER)}` })
-  const stop = new AbortController()
-  const collect = () =>
-    server.server.maintenance.collector.run({ purge: true }, 'tester', stop.signal)
-  return { server, stop, collect, removals: server.server.registry.removals }
+  const { collector } = server.server.maintenance
+  const collect = async () => (await collector.begin({ purge: true }, 'tester')).ended
+  return { server, collector, collect, removals: server.server.registry.removals }
 }
 
 const isThere = ({ dataDirectory }: TestServer) =>
@@ -76,11 +75,11 @@ describe('removing bytes', () => {
   })
 
   it('does not wait any more when it is told to stop', async () => {
-    const { stop, collect, removals } = await registryWithGarbage()
+    const { collector, collect, removals } = await registryWithGarbage()
     const release = await removals.hold()
 
     const collecting = collect()
-    stop.abort()
+    await collector.close()
 
     expect(await collecting).toMatchObject({ status: 'stopped', report: { removed: { blobs: 0 } } })
     release()

@@ -488,7 +488,7 @@ describe('a run of verification', () => {
       }
     }
     const collect = async () => {
-      while (!isOver) await collector.run({ purge: true }, 'tester', new AbortController().signal)
+      while (!isOver) await (await collector.begin({ purge: true }, 'tester')).ended
     }
     const work = [pushAndDelete('a/a'), pushAndDelete('a/b'), collect()]
 

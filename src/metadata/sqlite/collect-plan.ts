@@ -141,6 +141,8 @@ export class CollectPlan {
       for (const repository of this.#dueRepositories.all(terms.at - terms.undoMs)) {
         this.#takeRepository(repository, terms, tally)
       }
+      // As in a run: what has lost its repository is due at once.
+      this.#takeQueue(terms, tally)
       this.#takeReviews(terms, tally)
       this.#takeQueue(terms, tally)
       const isAny = tally.manifests + tally.blobs + tally.repositories > 0

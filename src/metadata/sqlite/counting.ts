@@ -74,7 +74,7 @@ export class Counting {
     let bytes = sizeBytes
     for (const digest of this.#references.all(id)) bytes += this.#count(repositoryId, digest)
     this.#add.run(bytes, repositoryId)
-    this.#show.run(repositoryId)
+    this.show(repositoryId)
     return bytes
   }
 
@@ -85,6 +85,16 @@ export class Counting {
       if (this.#uncountBlob.run(repositoryId, digest).changes > 0) bytes += this.#sizeOf(digest)
     }
     this.#add.run(-bytes, repositoryId)
+    this.hideWhenEmpty(repositoryId)
+  }
+
+  /** The catalog shows the repository from now on. */
+  show(repositoryId: number): void {
+    this.#show.run(repositoryId)
+  }
+
+  /** The catalog does not show it any more when it has neither a manifest nor a description. */
+  hideWhenEmpty(repositoryId: number): void {
     this.#hideWhenEmpty.run({ repositoryId })
   }
 

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type { ManifestRemoval, PutManifest, TagRemoval } from '../metadata-store.js'
+import type { DeletedTags, ManifestRemoval, PutManifest, TagRemoval } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
@@ -139,7 +139,7 @@ export class ManifestWrites {
     this.#tags.remove({ repositoryId, tag, ...change }, target)
   }
 
-  deleteManifest(removal: CheckedManifestRemoval): { readonly tagsAreLeft: boolean } {
+  deleteManifest(removal: CheckedManifestRemoval): DeletedTags {
     const { repository, digest, identity, at, reviewAt } = removal
     const repositoryId = this.#repositories.get(repository)
     const id = this.#repositories.findManifest(repositoryId, digest)
@@ -158,8 +158,7 @@ export class ManifestWrites {
     this.#keeping.dropLease(repositoryId, digest)
     this.#keeping.review(repositoryId, digest, reviewAt, 'manifest deleted')
     this.#counting.manifestWent({ id, repositoryId, sizeBytes })
-    const deleted = { manifestId: id, generation, repositoryId, at, identity }
-    return { tagsAreLeft: this.#untagging.begin(deleted) }
+    return this.#untagging.begin({ manifestId: id, generation, repositoryId, at, identity })
   }
 
   #requireReferences(repositoryId: number, { requiredBlobs, requiredChildren }: PutManifest): void {

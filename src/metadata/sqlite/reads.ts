@@ -3,8 +3,6 @@ import { RegistryError } from '../../errors.js'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.js'
 import { fallbackTagOf, type Reference, type RepositoryName } from '../../oci/reference.js'
 import type {
-  HistoryEntry,
-  HistoryQuery,
   Page,
   PageRequest,
   Referrer,
@@ -15,7 +13,7 @@ import type {
 } from '../metadata-store.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
-import { HistoryReads } from './history-reads.js'
+import { InspectionReads } from './inspection-reads.js'
 import { ManifestContents } from './manifest-contents.js'
 import { leasedUntil, manifestColumns, manifestLease, type ManifestRow } from './manifest-rows.js'
 import { pageOf } from './pages.js'
@@ -50,7 +48,7 @@ export class Reads {
   readonly #search: RepositorySearch
   readonly #contents: ManifestContents
   readonly #tags: TagReads
-  readonly #history: HistoryReads
+  readonly inspection: InspectionReads
   readonly #manifestByTag: Statement<[string, string], ManifestRow>
   readonly #manifestByDigest: Statement<[string, string], ManifestRow>
   readonly #repositoriesAfter: Statement<[string, number], string>
@@ -74,8 +72,8 @@ export class Reads {
     this.#repositories = new Repositories(connection)
     this.#search = new RepositorySearch(connection)
     this.#contents = new ManifestContents(connection)
-    this.#history = new HistoryReads(connection)
     this.#tags = new TagReads(connection, this.#contents)
+    this.inspection = new InspectionReads(connection, this.#tags)
     this.#manifestByTag = connection.prepare(
       `select ${manifestColumns} from repositories r
        join tags t on t.repository_id = r.id and t.name = ?
@@ -143,10 +141,6 @@ export class Reads {
 
   async listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
     return this.#tags.list(this.#repositories.get(repository), page)
-  }
-
-  listHistory(query: HistoryQuery): Page<HistoryEntry> {
-    return this.#history.list(this.#repositories.get(query.repository), query)
   }
 
   listRepositories({ after = '', limit }: PageRequest): Page<string> {

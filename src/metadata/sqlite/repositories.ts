@@ -55,7 +55,7 @@ export class Repositories {
   }
 }
 
-function repositoryUnknown(name: RepositoryName): RegistryError {
+export function repositoryUnknown(name: RepositoryName): RegistryError {
   return new RegistryError('NAME_UNKNOWN', 'there is no repository of this name', {
     details: [{ name }],
   })

@@ -1,6 +1,19 @@
 import { fileURLToPath } from 'node:url'
 import type { Digest } from '../../oci/digest.js'
-import type { Reference, RepositoryName } from '../../oci/reference.js'
+import type { Reference, RepositoryName, Tag } from '../../oci/reference.js'
+import type {
+  DeletedManifest,
+  DeletedManifestsQuery,
+  DeletedQuery,
+  DeletedRepository,
+  HistoryEntry,
+  HistoryQuery,
+  LiveManifestRecord,
+  ManifestDetails,
+  RepositoriesQuery,
+  RepositoryRecord,
+  TagRecord,
+} from '../inspection.js'
 import type {
   AdvanceUpload,
   BeginCommit,
@@ -10,10 +23,10 @@ import type {
   CollectStep,
   CollectTerms,
   DamagedBlob,
+  DeletedTags,
+  DescribeRepository,
   DigestRemoval,
   FileRemoval,
-  HistoryEntry,
-  HistoryQuery,
   LeaseRequest,
   ManifestRemoval,
   MetadataStore,
@@ -22,6 +35,7 @@ import type {
   Origin,
   Page,
   PageRequest,
+  Pull,
   PutBlob,
   PutManifest,
   Quota,
@@ -38,6 +52,7 @@ import type {
   RunProgress,
   RunsQuery,
   StoredBlob,
+  StoredBytes,
   StoredManifest,
   StoreUpload,
   TagRemoval,
@@ -139,7 +154,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('deleteTag', removal)
   }
 
-  async deleteManifest(removal: ManifestRemoval): Promise<{ readonly tagsAreLeft: boolean }> {
+  async deleteManifest(removal: ManifestRemoval): Promise<DeletedTags> {
     const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
     return this.#writer.write('deleteManifest', { ...removal, look })
   }
@@ -166,6 +181,57 @@ export class SqliteMetadataStore implements MetadataStore {
 
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
     return this.#read(() => this.#reads.findNewestManifest(repository))
+  }
+
+  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }> {
+    return this.#writer.write('describeRepository', description)
+  }
+
+  listRepositoryRecords(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
+    return this.#read(() => this.#reads.inspection.listRepositoryRecords(query))
+  }
+
+  getRepositoryRecord(repository: RepositoryName): Promise<RepositoryRecord> {
+    return this.#read(() => this.#reads.inspection.getRepositoryRecord(repository))
+  }
+
+  listTagRecords(repository: RepositoryName, page: PageRequest): Promise<Page<TagRecord>> {
+    return this.#read(() => this.#reads.inspection.listTagRecords(repository, page))
+  }
+
+  getTagRecord(repository: RepositoryName, tag: Tag): Promise<TagRecord> {
+    return this.#read(() => this.#reads.inspection.getTagRecord(repository, tag))
+  }
+
+  listManifestRecords(
+    repository: RepositoryName,
+    page: PageRequest,
+  ): Promise<Page<LiveManifestRecord>> {
+    return this.#read(() => this.#reads.inspection.listManifestRecords(repository, page))
+  }
+
+  listDeletedManifests(query: DeletedManifestsQuery): Promise<Page<DeletedManifest>> {
+    return this.#read(() => this.#reads.inspection.listDeletedManifests(query))
+  }
+
+  getManifestDetails(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
+    return this.#read(() => this.#reads.inspection.getManifestDetails(repository, digest))
+  }
+
+  listTagsOfManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    page: PageRequest,
+  ): Promise<Page<string>> {
+    return this.#read(() => this.#reads.inspection.listTagsOfManifest(repository, digest, page))
+  }
+
+  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
+    return this.#read(() => this.#reads.inspection.listHistory(query))
+  }
+
+  listDeletedRepositories(query: DeletedQuery): Promise<Page<DeletedRepository>> {
+    return this.#read(() => this.#reads.inspection.listDeletedRepositories(query))
   }
 
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
@@ -279,12 +345,12 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#collecting.listFileRemovals(limit))
   }
 
-  planCollection(terms: CollectTerms): Promise<CollectionPlan> {
-    return this.#survey.ask('planCollection', terms)
+  measureStored(): Promise<StoredBytes> {
+    return this.#survey.ask('measureStored')
   }
 
-  listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
-    return this.#read(() => this.#reads.listHistory(query))
+  planCollection(terms: CollectTerms): Promise<CollectionPlan> {
+    return this.#survey.ask('planCollection', terms)
   }
 
   beginRun(run: BeginRun): Promise<number> {
@@ -357,6 +423,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   getOrigin(): Promise<Origin> {
     return this.#read(() => this.#origin.get())
+  }
+
+  recordPulls(pulls: readonly Pull[]): Promise<void> {
+    return this.#writer.write('recordPulls', pulls)
   }
 
   async checkReady(at: number): Promise<void> {

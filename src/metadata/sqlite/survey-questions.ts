@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.js'
-import type { CollectionPlan, CollectTerms } from '../metadata-store.js'
+import type { CollectionPlan, CollectTerms, StoredBytes } from '../metadata-store.js'
 import type {
   CheckedContents,
   CheckedRows,
@@ -12,6 +12,7 @@ import type {
 import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
 import { Soundness } from './soundness.js'
+import { UsageSurvey } from './usage-survey.js'
 import { VerifyBlobs } from './verify-blobs.js'
 import { VerifyRows } from './verify-rows.js'
 
@@ -26,6 +27,7 @@ export interface SurveyQuestions {
   readonly listTables: () => string[]
   /** What is wrong with a table, its indexes and its foreign keys; some of it, where it is much. */
   readonly checkTable: (table: string) => string[]
+  readonly measureStored: () => StoredBytes
   readonly planCollection: (terms: CollectTerms) => CollectionPlan
   readonly listKeptBlobs: (page: KeptBlobsRequest) => KeptBlob[]
   readonly findKeptBlobs: (digests: readonly Digest[]) => KeptBlob[]
@@ -40,12 +42,14 @@ export interface SurveyQuestions {
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
   const soundness = new Soundness(connection)
+  const usage = new UsageSurvey(connection)
   const collection = new CollectPlan(connection)
   const blobs = new VerifyBlobs(connection)
   const rows = new VerifyRows(connection)
   return {
     listTables: () => soundness.listTables(),
     checkTable: (table) => soundness.checkTable(table),
+    measureStored: () => usage.measure(),
     planCollection: (terms) => collection.plan(terms),
     listKeptBlobs: (page) => blobs.list(page),
     findKeptBlobs: (digests) => blobs.find(digests),

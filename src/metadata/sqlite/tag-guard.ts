@@ -38,7 +38,7 @@ export class TagGuard {
       .pluck()
     this.#movedSince = connection
       .prepare<[number, number], string>(
-        `select distinct tag from history
+        `select tag from history
          where repository_id = ? and id > ? and to_digest is not null and tag <> ''`,
       )
       .pluck()

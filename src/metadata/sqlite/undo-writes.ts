@@ -118,9 +118,9 @@ export class UndoWrites {
        on conflict do nothing`,
     )
     this.#deletedChildren = connection.prepare(
-      `select distinct ${keptColumns} from manifest_references r
-       join manifests m on m.digest = r.digest and m.repository_id = ?
-       where r.manifest_id = ? and m.deleted_at is not null`,
+      `select ${keptColumns} from manifests m
+       where m.repository_id = ? and m.deleted_at is not null
+         and m.digest in (select digest from manifest_references where manifest_id = ?)`,
     )
     this.#deletion = connection
       .prepare<[number, string], number>(

@@ -1,5 +1,7 @@
 import type { Statement } from 'better-sqlite3'
+import type { DeletedTags } from '../metadata-store.js'
 import type { Connection } from './connection.js'
+import { pageOf } from './pages.js'
 
 /** A manifest that has just been deleted. */
 interface DeletedManifest {
@@ -18,7 +20,7 @@ interface UntaggingRow {
   readonly deleted_by: string
 }
 
-/** About as many tags as can be removed in half a millisecond. */
+/** About as many tags as can be removed in half a millisecond; and how many are named. */
 const removedAtOnceMax = 100
 
 /**
@@ -27,7 +29,7 @@ const removedAtOnceMax = 100
  * way each leaves the same row in the history.
  */
 export class Untagging {
-  readonly #countTags: Statement<[number, number, number], number>
+  readonly #firstTags: Statement<[number, number, number, number], string>
   readonly #recordRemovals: Statement<[UntaggingRow & { readonly limit: number }]>
   readonly #removeTags: Statement<[UntaggingRow & { readonly limit: number }]>
   readonly #begin: Statement<[UntaggingRow]>
@@ -36,10 +38,10 @@ export class Untagging {
   readonly #end: Statement<[number, number]>
 
   constructor(connection: Connection) {
-    this.#countTags = connection
-      .prepare<[number, number, number], number>(
-        `select count(*) from
-           (select 1 from tags where manifest_id = ? and generation = ? limit ?)`,
+    this.#firstTags = connection
+      .prepare<[number, number, number, number], string>(
+        `select name from tags where manifest_id = ? and generation = ? and repository_id = ?
+         order by name limit ?`,
       )
       .pluck()
     // Both in the same order, so that the limit cuts off the same tags.
@@ -71,9 +73,10 @@ export class Untagging {
   /**
    * To be called once for each delete of a manifest, in its transaction.
    *
-   * @returns whether {@link removeSome} has to remove tags of it
+   * @returns the tags that it had, as far as they are named, and whether {@link removeSome} has to
+   *   remove some of them
    */
-  begin({ manifestId, generation, repositoryId, at, identity }: DeletedManifest): boolean {
+  begin({ manifestId, generation, repositoryId, at, identity }: DeletedManifest): DeletedTags {
     const untagging = {
       manifest_id: manifestId,
       generation,
@@ -81,14 +84,17 @@ export class Untagging {
       deleted_at: at,
       deleted_by: identity,
     }
-    const count = this.#countTags.get(manifestId, generation, removedAtOnceMax + 1) ?? 0
-    if (count <= removedAtOnceMax) {
+    const { entries: tags, hasMore } = pageOf(
+      this.#firstTags.all(manifestId, generation, repositoryId, removedAtOnceMax + 1),
+      removedAtOnceMax,
+    )
+    if (hasMore) {
+      this.#begin.run(untagging)
+      this.#beginGeneration.run(manifestId)
+    } else {
       this.#remove(untagging, removedAtOnceMax)
-      return false
     }
-    this.#begin.run(untagging)
-    this.#beginGeneration.run(manifestId)
-    return true
+    return { tagsAreLeft: hasMore, tags, hasMoreTags: hasMore }
   }
 
   /**

@@ -9,8 +9,10 @@ import { Keeping } from './keeping.js'
 import { ManifestWrites } from './manifest-writes.js'
 import { RemovalWrites } from './removal-writes.js'
 import { Removing } from './removing.js'
+import { PullWrites } from './pull-writes.js'
 import { QuotaGuard } from './quota-guard.js'
 import { Repositories } from './repositories.js'
+import { RepositoryWrites } from './repository-writes.js'
 import { RunWrites } from './run-writes.js'
 import { TagGuard } from './tag-guard.js'
 import { TagWrites } from './tag-writes.js'
@@ -29,6 +31,7 @@ type WriteName =
   | 'collect'
   | 'deleteBlob'
   | 'deleteTag'
+  | 'describeRepository'
   | 'expireUploads'
   | 'forgetFileRemovals'
   | 'forgetHistory'
@@ -38,6 +41,7 @@ type WriteName =
   | 'openUpload'
   | 'putBlob'
   | 'putManifest'
+  | 'recordPulls'
   | 'recordRun'
   | 'removeDeletedTags'
   | 'repairRow'
@@ -71,6 +75,7 @@ export const QUICK_WRITES: ReadonlySet<keyof Writes> = new Set([
   'advanceUpload',
   'beginCommit',
   'openUpload',
+  'recordPulls',
   // These two write nothing that is kept.
   'requireRoom',
   'watchQuotas',
@@ -102,8 +107,10 @@ export function prepareWrites(connection: Connection): Writes {
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
   const removals = new RemovalWrites(connection)
+  const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
   const verifying = new VerifyWrites(connection, counting, history)
+  const repositoryWrites = new RepositoryWrites(connection, repositories, counting)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,
@@ -119,6 +126,7 @@ export function prepareWrites(connection: Connection): Writes {
     deleteManifest: (...args) => manifests.deleteManifest(...args),
     deleteRepository: (...args) => undo.deleteRepository(...args),
     deleteTag: (...args) => manifests.deleteTag(...args),
+    describeRepository: (...args) => repositoryWrites.describeRepository(...args),
     expireUploads: (...args) => uploads.expireUploads(...args),
     forgetFileRemovals: (...args) => removals.forgetFileRemovals(...args),
     forgetHistory: (...args) => removals.forgetHistory(...args),
@@ -129,6 +137,7 @@ export function prepareWrites(connection: Connection): Writes {
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),
     putManifest: (...args) => manifests.putManifest(...args),
+    recordPulls: (...args) => pulls.recordPulls(...args),
     recordRun: (...args) => runs.recordRun(...args),
     removeDeletedTags: (limit) => untagging.removeSome(limit),
     repairRow: (repair) => verifying.repairRow(repair),

@@ -10,6 +10,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   skopeo: 'skopeo',
   containerd: 'containerd',
   ctr: 'containerd',
+  'c++': 'g++',
+  'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
   nginx: 'nginx-light',
   strace: 'strace',

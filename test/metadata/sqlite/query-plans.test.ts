@@ -5,6 +5,7 @@ import { openForWriting, type Connection } from '../../../src/metadata/sqlite/co
 import { KeptTags } from '../../../src/metadata/sqlite/kept-tags.js'
 import { migrate } from '../../../src/metadata/sqlite/migrate.js'
 import { Reads } from '../../../src/metadata/sqlite/reads.js'
+import { RunReads } from '../../../src/metadata/sqlite/run-reads.js'
 import { prepareWrites } from '../../../src/metadata/sqlite/writes.js'
 import { temporaryDirectory } from '../../support/directories.js'
 
@@ -49,6 +50,7 @@ function statementsOf(connection: Connection): string[] {
   }
   new Reads(connection)
   new KeptTags(connection)
+  new RunReads(connection)
   prepareWrites(connection)
   connection.prepare = prepare
   // The plan of an insert tells what foreign keys would look at only if they were deferred.
@@ -92,4 +94,14 @@ it('finds referrers by their subject, not among all manifests of the repository'
     expect(plan).toContain('SEARCH r USING PRIMARY KEY (manifest_id=? AND digest>?)')
     expect(plan).not.toMatch(/SEARCH m .*\(repository_id=\? AND digest>\?\)/)
   }
+})
+
+it('walks lists in the order of an index: only what clients list by two ways is sorted', async () => {
+  const connection = await openStore()
+
+  const sorted = statementsOf(connection).filter((sql) =>
+    planOf(connection, sql).some((detail) => detail.includes('TEMP B-TREE')),
+  )
+
+  expect(sorted.filter((sql) => !sql.includes('@subject'))).toEqual([])
 })

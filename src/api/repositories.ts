@@ -1,0 +1,152 @@
+import type { FastifyInstance } from 'fastify'
+import { requires } from '../auth/guard.js'
+import type { RepositoryRecord } from '../metadata/inspection.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import { isRepositoryName, parseRepositoryName } from '../oci/reference.js'
+import {
+  pageAnswer,
+  pageParameters,
+  pageSchema,
+  parseCursor,
+  queryOf,
+  type PageQuery,
+} from './pages.js'
+import { repositoryPath, repositoryUrl, type RepositoryPath } from './parameters.js'
+import { problems } from './problems.js'
+import { timeSchema, timeText } from './times.js'
+
+interface ListRoute {
+  Querystring: PageQuery & { readonly prefix?: string }
+}
+
+interface RepositoryRoute {
+  Params: RepositoryPath
+}
+
+interface DescribeRoute extends RepositoryRoute {
+  Body: { readonly description: string }
+}
+
+const descriptionLengthMax = 4000
+
+const repositorySchema = {
+  type: 'object',
+  description: 'A repository.',
+  required: ['name', 'createdAt', 'description', 'logicalBytes', 'listed'],
+  properties: {
+    name: { type: 'string' },
+    createdAt: timeSchema('When it came to be.'),
+    description: { type: 'string', description: 'What people have said it is for; may be empty.' },
+    logicalBytes: {
+      type: 'integer',
+      description:
+        'Its manifests and the blobs that they refer to, whichever other repositories have those too.',
+    },
+    listed: {
+      type: 'boolean',
+      description: 'Whether the catalog shows it: it has a manifest, or a description.',
+    },
+  },
+} as const
+
+/** Repositories: which there are, and what they are for. */
+export async function repositoryRoutes(
+  app: FastifyInstance,
+  { metadata, now }: { readonly metadata: MetadataStore; readonly now: () => number },
+): Promise<void> {
+  app.get<ListRoute>(
+    '/repositories',
+    {
+      ...requires('pull'),
+      schema: {
+        operationId: 'listRepositories',
+        summary: 'Lists the repositories of the catalog, by name in byte order.',
+        tags: ['repositories'],
+        querystring: queryOf({
+          prefix: {
+            type: 'string',
+            maxLength: 255,
+            description: 'Only those whose name begins like this.',
+          },
+          ...pageParameters,
+        }),
+        response: { 200: pageSchema(repositorySchema), ...problems(400, 401) },
+      },
+    },
+    async ({ query: { prefix, limit, cursor } }) => {
+      const after = parseCursor(cursor, isRepositoryName)
+
+      const page = await metadata.listRepositoryRecords({
+        limit,
+        ...(prefix !== undefined && { prefix }),
+        ...(after !== undefined && { after }),
+      })
+
+      return pageAnswer(page, answerOf, ({ name }) => name)
+    },
+  )
+
+  app.get<RepositoryRoute>(
+    '/repositories/:name',
+    {
+      ...requires('pull'),
+      schema: {
+        operationId: 'getRepository',
+        summary: 'Tells of one repository.',
+        tags: ['repositories'],
+        params: repositoryPath,
+        response: { 200: repositorySchema, ...problems(400, 401, 404) },
+      },
+    },
+    async ({ params }) => {
+      const name = parseRepositoryName(params.name)
+
+      return answerOf(await metadata.getRepositoryRecord(name))
+    },
+  )
+
+  app.put<DescribeRoute>(
+    '/repositories/:name',
+    {
+      ...requires('push'),
+      schema: {
+        operationId: 'describeRepository',
+        summary: 'Says what a repository is for, and makes it when it is not there.',
+        description:
+          'With a description the catalog shows a repository even if it is empty; without, as long as it has a manifest.',
+        tags: ['repositories'],
+        params: repositoryPath,
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['description'],
+          properties: {
+            description: {
+              type: 'string',
+              maxLength: descriptionLengthMax,
+              description: 'What it is for. Empty takes it away.',
+            },
+          },
+        },
+        response: {
+          200: { ...repositorySchema, description: 'It was there.' },
+          201: { ...repositorySchema, description: 'It was made.' },
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params, body }, reply) => {
+      const repository = parseRepositoryName(params.name)
+      const { description } = body
+
+      const { created } = await metadata.describeRepository({ repository, description, at: now() })
+
+      if (created) reply.code(201).header('Location', repositoryUrl(repository))
+      return answerOf(await metadata.getRepositoryRecord(repository))
+    },
+  )
+}
+
+function answerOf({ createdAt, ...repository }: RepositoryRecord) {
+  return { ...repository, createdAt: timeText(createdAt) }
+}

@@ -1,0 +1,99 @@
+import { createInterface } from 'node:readline/promises'
+import type { Command } from './commands.js'
+import { managementCommand } from './management-command.js'
+import { localTimeText } from './tables.js'
+import { UsageError } from './usage.js'
+
+export const repoDelete: Command = managementCommand({
+  name: 'repo delete',
+  summary: 'Deletes a repository with everything in it; berth restore brings it back.',
+  operands: ['REPO'],
+  options: { confirm: { type: 'string' } },
+  optionsUsage: '[--confirm REPO]',
+  optionsHelp: '  --confirm REPO    the name once more, for scripts; else it is asked for',
+  async run({ management, operands: [name = ''], options, print }) {
+    const confirm = options.confirm ?? (await ask(`Type ${name} once more to delete it: `))
+    if (confirm !== name) throw new Error(`${name} is not deleted: that was not its name`)
+    const path = `/repositories/${encodeURIComponent(name)}?confirm=${encodeURIComponent(confirm)}`
+    const answer = await management.request<{ restorableUntil: string }>('DELETE', path)
+    print(
+      answer,
+      () =>
+        `${name} is deleted. Until ${localTimeText(answer.restorableUntil)} it comes back with:\n` +
+        `  berth restore ${name}\n`,
+    )
+  },
+})
+
+interface Restored {
+  readonly digest?: string
+  readonly changed?: boolean
+  readonly tags?: readonly string[]
+  readonly tagCount?: number
+}
+
+export const restore: Command = managementCommand({
+  name: 'restore',
+  summary: 'Brings back what was deleted or overwritten.',
+  operands: ['REPO[:TAG][@TIME]'],
+  options: { as: { type: 'string' } },
+  optionsUsage: '[--as NAME]',
+  optionsHelp:
+    '  --as NAME         the name that a deleted repository shall have, where its own is taken',
+  help: `  REPO              a deleted repository, whole
+  REPO@TIME         every tag as it was at that time; tags that are newer stay
+  REPO:TAG          the tag as it was before its last change; with @TIME, as it was then
+  REPO@DIGEST       a deleted manifest, and the tags that went with it
+
+TIME is as berth history prints it, or less of it: 2026-11-21, 2026-11-21T18:30.`,
+  async run({ management, operands: [what = ''], options, print }) {
+    const { name, ...wanted } = parseWanted(what)
+    const body = { ...wanted, ...(options.as !== undefined && { as: options.as }) }
+    const path = `/repositories/${encodeURIComponent(name)}/restore`
+    const restored = await management.request<Restored>('POST', path, body)
+    print(restored, () => `${restoredText(what, restored)}\n`)
+  },
+})
+
+/** `team/app:v1@2026-11-21T18:30` in its parts. */
+function parseWanted(text: string): { name: string; tag?: string; digest?: string; at?: string } {
+  const [, name = '', tag, behind] = /^([^:@]+)(?::([^@]+))?(?:@(.+))?$/.exec(text) ?? []
+  if (name === '') throw new UsageError(`${text} is not REPO, REPO:TAG, REPO@TIME or REPO@DIGEST`)
+  if (behind?.startsWith('sha')) {
+    if (tag !== undefined) throw new UsageError('a digest says it all: leave the tag out')
+    return { name, digest: behind }
+  }
+  return {
+    name,
+    ...(tag !== undefined && { tag }),
+    ...(behind !== undefined && { at: parseTime(behind) }),
+  }
+}
+
+function parseTime(text: string): string {
+  // A date alone would be taken for midnight in Greenwich.
+  const time = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text)
+  if (Number.isNaN(time)) throw new UsageError(`${text} is not a time`)
+  return new Date(time).toISOString()
+}
+
+function restoredText(what: string, { digest, changed, tags, tagCount }: Restored): string {
+  if (digest !== undefined) {
+    return changed ? `${what} points to ${digest}.` : `${what} pointed to ${digest} already.`
+  }
+  if (tags === undefined || tagCount === undefined) return `${what} is back.`
+  if (tagCount === 0) return `${what}: no tag had to be brought back.`
+  const more = tagCount > tags.length ? ` and ${tagCount - tags.length} more` : ''
+  return `${what}: back are ${tags.join(', ')}${more}.`
+}
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    // Where nobody types, the end of the input is an answer, too.
+    const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')))
+    return (await Promise.race([lines.question(question), ended])).trim()
+  } finally {
+    lines.close()
+  }
+}

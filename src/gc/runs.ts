@@ -1,0 +1,143 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { DurabilityLostError, RegistryError } from '../errors.js'
+import type { MetadataStore, RunKind, RunStatus } from '../metadata/metadata-store.js'
+
+export interface RunsOptions {
+  readonly metadata: MetadataStore
+  readonly log: FastifyBaseLogger
+  readonly now: () => number
+  readonly onDurabilityLost: (error: DurabilityLostError) => void
+}
+
+/** How a run has ended. */
+export interface Ending<Report> {
+  readonly status: Exclude<RunStatus, 'running'>
+  readonly report: Report
+}
+
+/** A run while it is under way. */
+export interface RunUnderWay<Report> {
+  readonly id: number
+  /** Asks it to end soon. */
+  readonly signal: AbortSignal
+  /** Writes down how far it has come. */
+  record(report: Report, position?: string): Promise<void>
+}
+
+export interface BegunRun<Report> {
+  readonly id: number
+  /** @throws what the run has thrown, which is written down and logged already */
+  readonly ended: Promise<Ending<Report> & { readonly id: number }>
+}
+
+/** The runs of one kind, one at a time, each with its row. */
+export class Runs<Report extends object> {
+  readonly #kind: RunKind
+  readonly #options: RunsOptions
+  readonly #stop = new AbortController()
+  #underWay: Promise<void> | undefined
+
+  constructor(kind: RunKind, options: RunsOptions) {
+    this.#kind = kind
+    this.#options = options
+  }
+
+  get areUnderWay(): boolean {
+    return this.#underWay !== undefined
+  }
+
+  /**
+   * Begins a run, and leaves it to itself.
+   *
+   * @param asked - what it was asked for, as plain JSON
+   * @param report - what it has found before it has begun
+   * @throws {@link RegistryError} `CONFLICT` while another one of its kind is under way
+   */
+  async begin(
+    asked: object,
+    identity: string,
+    report: Report,
+    work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
+  ): Promise<BegunRun<Report>> {
+    const { metadata, now } = this.#options
+    const kind = this.#kind
+    const release = this.#occupy()
+    let id: number
+    try {
+      id = await metadata.beginRun({ kind, at: now(), identity, options: asked, report })
+    } catch (error) {
+      release()
+      throw error
+    }
+    const ended = this.#recorded(id, report, work).finally(release)
+    // Whoever waits for it learns of its failure; nobody need.
+    ended.catch(() => undefined)
+    return { id, ended }
+  }
+
+  /**
+   * Runs without a row: for what will find nothing to tell of.
+   *
+   * @throws {@link RegistryError} `CONFLICT`; what the work throws
+   */
+  async runQuietly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const release = this.#occupy()
+    try {
+      return await work(this.#stop.signal)
+    } finally {
+      release()
+    }
+  }
+
+  /** Asks the run under way to end, and waits for it. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#underWay
+  }
+
+  /** Keeps others away until what this gives is called. */
+  #occupy(): () => void {
+    if (this.#underWay) {
+      throw new RegistryError('CONFLICT', `a ${this.#kind} run is under way; wait for its end`)
+    }
+    let resolve: () => void = () => undefined
+    this.#underWay = new Promise<void>((settle) => (resolve = settle))
+    return () => {
+      this.#underWay = undefined
+      resolve()
+    }
+  }
+
+  async #recorded(
+    id: number,
+    initial: Report,
+    work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
+  ): Promise<Ending<Report> & { readonly id: number }> {
+    const { metadata, log, now, onDurabilityLost } = this.#options
+    const { signal } = this.#stop
+    let latest = initial
+    const record = async (report: Report, position?: string) => {
+      latest = report
+      const progress = { id, status: 'running', report } as const
+      await metadata.recordRun({ ...progress, ...(position !== undefined && { position }) })
+    }
+    try {
+      const ending = await work({ id, signal, record })
+      await metadata.recordRun({ id, ...ending, finishedAt: now() })
+      return { id, ...ending }
+    } catch (error) {
+      if (error instanceof DurabilityLostError) {
+        onDurabilityLost(error)
+        throw error
+      }
+      log.error({ err: error, run: id }, `a ${this.#kind} run has failed`)
+      const message = error instanceof Error ? error.message : String(error)
+      const report = { ...latest, message }
+      // Where that cannot be written either, the next start finds the run unfinished.
+      await metadata
+        .recordRun({ id, status: 'failed', report, finishedAt: now() })
+        .catch(() => undefined)
+      throw error
+    }
+  }
+}

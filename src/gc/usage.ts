@@ -1,0 +1,78 @@
+import type { MetadataStore, StoredBytes } from '../metadata/metadata-store.js'
+import type { BlobStore } from '../storage/blob-store.js'
+import type { Collector } from './collector.js'
+
+/** What takes up space, and when it gives it back. Sizes are bytes, each stored byte once. */
+export interface UsageFigures {
+  readonly at: number
+  readonly stored: StoredBytes
+  /** Of these, what nothing needs any more: the next run frees it. */
+  readonly collectableBytes: number
+  /** Of these, what is kept so that it can be brought back, or for a while longer. */
+  readonly windowBytes: number
+  /** How much will have gone by when, if nothing changes. */
+  readonly goes: readonly { readonly by: number; readonly bytes: number }[]
+  readonly disk?: { readonly freeBytes: number; readonly totalBytes: number }
+}
+
+export interface UsageOptions {
+  readonly metadata: MetadataStore
+  readonly blobs: BlobStore
+  readonly now: () => number
+  readonly undoMs: number
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+
+/** It takes a look at every review: whoever asks more often gets the answer of the one before. */
+const freshMs = 60_000
+
+/** Adds up what is stored, and what of it is on its way out. */
+export class Usage {
+  readonly #collector: Collector
+  readonly #options: UsageOptions
+  #latest: Promise<UsageFigures> | undefined
+  #askedAt = -Infinity
+
+  constructor(collector: Collector, options: UsageOptions) {
+    this.#collector = collector
+    this.#options = options
+  }
+
+  /** @param fresh - not older than this very moment; else than a minute */
+  measure({ fresh }: { readonly fresh: boolean }): Promise<UsageFigures> {
+    const at = this.#options.now()
+    if (fresh || this.#latest === undefined || at - this.#askedAt >= freshMs) {
+      this.#askedAt = at
+      const latest = this.#measure(at)
+      this.#latest = latest
+      latest.catch(() => {
+        if (this.#latest === latest) this.#latest = undefined
+      })
+    }
+    return this.#latest
+  }
+
+  async #measure(at: number): Promise<UsageFigures> {
+    const { metadata, blobs, undoMs } = this.#options
+    const stored = await metadata.measureStored()
+    const collectableBytes = await this.#collector.foreseen({}, at)
+    const purgeable = await this.#collector.foreseen({ purge: true }, at)
+    const goes: { by: number; bytes: number }[] = []
+    for (const days of daysAhead(undoMs / dayMs)) {
+      const by = at + days * dayMs
+      goes.push({ by, bytes: await this.#collector.foreseen({}, by) })
+    }
+    const disk = await blobs.freeSpace()
+    return {
+      ...{ at, stored, collectableBytes, goes },
+      windowBytes: Math.max(purgeable - collectableBytes, 0),
+      ...(disk && { disk }),
+    }
+  }
+}
+
+/** Tomorrow, when the undo window of now is over, and when what is kept for a month is. */
+function daysAhead(undoDays: number): number[] {
+  return [...new Set([1, undoDays, undoDays + 30])].filter((days) => days > 0).sort((a, b) => a - b)
+}
