@@ -362,6 +362,28 @@ export const configSchema = {
       default: [],
       description: 'How much repositories may hold together. Each entry that fits has to be met.',
     },
+    verify: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        everyDays: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 3650,
+          default: 30,
+          description:
+            'How often every byte that is kept is read and hashed again, in the background. 0: only by berth verify --content.',
+        },
+        bytesPerSecond: {
+          type: 'integer',
+          minimum: 1024,
+          maximum: 1099511627776,
+          default: 67108864,
+          description: 'How fast that goes at most, so that clients have the disk first.',
+        },
+      },
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -436,6 +458,11 @@ export interface Config {
     readonly protected: readonly TagEntry[]
   }
   readonly quotas: readonly { readonly repositories: string; readonly bytes: number }[]
+  readonly verify: {
+    /** 0: never by itself. */
+    readonly everyDays: number
+    readonly bytesPerSecond: number
+  }
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'
     readonly format: 'auto' | 'json' | 'pretty'

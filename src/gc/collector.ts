@@ -163,8 +163,10 @@ export class Collector {
     let isDone = false
     do {
       const startedAt = performance.now()
-      const work = () => this.#collectSome(terms, after, run.id)
-      const step = await this.#removals.step(work, run.signal)
+      const step = await this.#removals.step(
+        () => this.#collectSome(terms, after, run.id),
+        run.signal,
+      )
       if (step === undefined) break
       removed = step.removed.reduce(added, removed)
       // The plan may be older than what has become due since.

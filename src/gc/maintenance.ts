@@ -18,11 +18,14 @@ export interface Maintenance {
 /** Pulls of the last few seconds are in memory alone. */
 const pullsMs = 5_000
 
+/** How often is looked whether it is time to verify. */
+const verifyMs = 60_000
+
 const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
   { metadata, blobs }: Stores,
-  { pulls, removals }: Registry,
+  { pulls, removals, verification }: Registry,
   config: Config,
   given: Omit<RunsOptions, 'metadata'>,
 ): Maintenance {
@@ -59,6 +62,7 @@ export function createMaintenance(
         work: (signal: AbortSignal) => Promise<void>,
       ) => void repeated.push(new Repeating(work, { name, everyMs, log, onDurabilityLost }))
       repeat('pull times', pullsMs, () => pulls.flush())
+      repeat('verification', verifyMs, () => verification.startIfDue())
       repeat('gc', gc.everySeconds * 1000, collect)
     },
     async close() {

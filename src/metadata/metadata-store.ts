@@ -286,13 +286,13 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   findRun(id: number): Promise<Run | undefined>
 
+  getOrigin(): Promise<Origin>
+
   /**
    * Remembers when manifests were last asked for; those that are not there any more are left out. Not
    * durable: a power cut may take the latest times, and nothing but a rule about them would miss them.
    */
   recordPulls(pulls: readonly Pull[]): Promise<void>
-
-  getOrigin(): Promise<Origin>
 
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>

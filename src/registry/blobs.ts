@@ -9,12 +9,14 @@ import {
   type ByteRange,
   type OpenBlob,
 } from '../storage/blob-store.js'
+import type { Damage } from './damage.js'
 import { GuardedBlob } from './guarded-blob.js'
 import type { Leases } from './leases.js'
 import type { Quotas } from './quotas.js'
 import { areWhole, VerifiedBlob } from './verified-blob.js'
 
 export interface BlobsOptions {
+  readonly damage: Damage
   readonly now: () => number
   /** How long what a delete frees is kept. */
   readonly undoMs: number
@@ -185,10 +187,9 @@ export class Blobs {
     if (!(error instanceof BlobDamagedError)) return error
     const { digest } = blob
     const details = [{ digest }]
-    if (!(await this.#markDamaged(blob))) {
+    if (!(await this.#markDamaged(blob, error))) {
       return new RegistryError('BLOB_UNKNOWN', 'the blob is not here any more', { details })
     }
-    this.#log.error({ err: error, digest }, 'a stored blob is damaged')
     return new RegistryError(
       'BLOB_UNKNOWN',
       'the stored bytes of this blob are damaged; pushing it again heals it',
@@ -197,14 +198,13 @@ export class Blobs {
   }
 
   /** @returns false when the blob is not to be there any more: it was removed while it was read */
-  async #markDamaged(blob: StoredBlob): Promise<boolean> {
+  async #markDamaged(blob: StoredBlob, error: BlobDamagedError): Promise<boolean> {
     try {
-      await this.#metadata.markBlobDamaged(blob, this.#options.now())
-      return true
-    } catch (error) {
+      return await this.#options.damage.note(blob, error)
+    } catch (failure) {
       // On a full disk the next one who reads it finds the same.
-      if (!(error instanceof RegistryError) || error.statusCode < 500) throw error
-      this.#log.warn({ err: error, digest: blob.digest }, 'a damaged blob could not be marked')
+      if (!(failure instanceof RegistryError) || failure.statusCode < 500) throw failure
+      this.#log.warn({ err: failure, digest: blob.digest }, 'a damaged blob could not be marked')
       return true
     }
   }

@@ -96,7 +96,7 @@ export class Manifests {
       requiredBlobs: digestsOf(manifest, ({ kind, external }) => kind !== 'child' && !external),
       requiredChildren: digestsOf(
         manifest,
-        (child) => child.kind === 'child' && this.#isRequired(child),
+        (child) => child.kind === 'child' && this.isRequired(child),
       ),
       identity,
       at,
@@ -183,7 +183,8 @@ export class Manifests {
     while (!signal.aborted && (await this.#metadata.removeDeletedTags(untagBatch)));
   }
 
-  #isRequired({ platform }: ManifestReference): boolean {
+  /** Whether an index is stored only when this child is here. */
+  isRequired({ platform }: Pick<ManifestReference, 'platform'>): boolean {
     switch (this.#options.indexChildren) {
       case 'required':
         return true

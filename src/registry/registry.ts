@@ -3,6 +3,7 @@ import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
+import { Damage } from './damage.js'
 import { DiskFloor } from './disk-floor.js'
 import { FileRemovals } from './file-removals.js'
 import { Leases } from './leases.js'
@@ -13,6 +14,7 @@ import { Search } from './search.js'
 import { tagRulesOf } from './tag-rules.js'
 import { Undo } from './undo.js'
 import { Uploads } from './uploads.js'
+import { Verification } from './verification.js'
 
 export interface Stores {
   readonly metadata: MetadataStore
@@ -28,6 +30,7 @@ export interface Registry {
   readonly pulls: Pulls
   readonly undo: Undo
   readonly removals: FileRemovals
+  readonly verification: Verification
 }
 
 export const dayMs = 24 * 60 * 60 * 1000
@@ -47,8 +50,12 @@ export function createRegistry(
     freeSpace: () => stores.blobs.freeSpace(),
     reserveBytes: config.storage.reserveBytes,
   })
+  const removals = new FileRemovals(stores, log)
+  const finishRemovals = () => removals.finish()
+  const damage = new Damage(stores.metadata, log, { now, finishRemovals })
   const blobs = new Blobs(stores, leases, quotas, log, {
     now,
+    damage,
     undoMs,
     deleteReferencedBlobs: config.deletes.referencedBlobs === 'allow',
     verifyReads: config.storage.verifyReads,
@@ -75,6 +82,16 @@ export function createRegistry(
     search: new Search(stores.metadata, blobs),
     pulls,
     undo: new Undo(stores.metadata, manifests, { now, undoMs, tagRulesOf: rulesOf }),
-    removals: new FileRemovals(stores, log),
+    removals,
+    verification: new Verification(stores, log, {
+      now,
+      damage,
+      finishRemovals,
+      allowsMissingBlobs: config.deletes.referencedBlobs === 'allow',
+      isRequired: (child) => manifests.isRequired(child),
+      bytesPerSecond: config.verify.bytesPerSecond,
+      everyMs: config.verify.everyDays * dayMs,
+      brakePercent: config.gc.brakePercent,
+    }),
   }
 }

@@ -72,6 +72,7 @@ describe('a configuration without any settings', () => {
       },
       tags: { immutable: [], protected: [] },
       quotas: [],
+      verify: { everyDays: 30, bytesPerSecond: 64 * 1024 * 1024 },
       log: { level: 'info', format: 'auto' },
     })
   })

@@ -9,8 +9,8 @@ import { quotasContract } from './quotas-contract.js'
 import { tagRulesContract } from './tag-rules-contract.js'
 
 metadataStoreContract('SQLite', open)
-inspectionContract('SQLite', open)
 metadataVerificationContract('SQLite', open)
+inspectionContract('SQLite', open)
 quotasContract('SQLite', open)
 tagRulesContract('SQLite', open)
 

@@ -377,10 +377,6 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#survey.ask('checkTable', part)
   }
 
-  recordPulls(pulls: readonly Pull[]): Promise<void> {
-    return this.#writer.write('recordPulls', pulls)
-  }
-
   listKeptBlobs(page: KeptBlobsRequest): Promise<KeptBlob[]> {
     return this.#survey.ask('listKeptBlobs', page)
   }
@@ -427,6 +423,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   getOrigin(): Promise<Origin> {
     return this.#read(() => this.#origin.get())
+  }
+
+  recordPulls(pulls: readonly Pull[]): Promise<void> {
+    return this.#writer.write('recordPulls', pulls)
   }
 
   async checkReady(at: number): Promise<void> {

@@ -109,8 +109,8 @@ export function prepareWrites(connection: Connection): Writes {
   const removals = new RemovalWrites(connection)
   const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
-  const repositoryWrites = new RepositoryWrites(connection, repositories, counting)
   const verifying = new VerifyWrites(connection, counting, history)
+  const repositoryWrites = new RepositoryWrites(connection, repositories, counting)
   const touchReadiness = connection.prepare<[number]>(
     `insert into readiness (id, checked_at) values (1, ?)
      on conflict do update set checked_at = excluded.checked_at`,

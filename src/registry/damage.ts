@@ -1,0 +1,42 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { DamagedBlob, MetadataStore } from '../metadata/metadata-store.js'
+
+export interface DamageOptions {
+  readonly now: () => number
+  /** Puts aside, among others, the bytes that were found damaged. */
+  readonly finishRemovals: () => Promise<void>
+}
+
+/**
+ * What becomes of a blob that somebody has found damaged, be it a reader or verification: it counts as
+ * absent from now on, so that the next push stores it again, and its bytes are put aside.
+ */
+export class Damage {
+  readonly #metadata: MetadataStore
+  readonly #log: FastifyBaseLogger
+  readonly #options: DamageOptions
+
+  constructor(metadata: MetadataStore, log: FastifyBaseLogger, options: DamageOptions) {
+    this.#metadata = metadata
+    this.#log = log
+    this.#options = options
+  }
+
+  /**
+   * Notes that these bytes of a blob are damaged. They are put aside some time after it returns.
+   *
+   * @returns false when the blob is not there any more, or has been pushed again: then it is not
+   *   damaged
+   */
+  async note(blob: DamagedBlob, cause: Error): Promise<boolean> {
+    const { digest } = blob
+    const isThere = await this.#metadata.markBlobDamaged(blob, this.#options.now())
+    if (!isThere) return false
+    this.#log.error({ err: cause, digest }, 'a stored blob is damaged')
+    void this.#options.finishRemovals().catch((error: unknown) => {
+      // It is on the list, and is tried again.
+      this.#log.warn({ err: error, digest }, 'damaged bytes could not be put aside')
+    })
+    return true
+  }
+}

@@ -1,0 +1,515 @@
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Digest } from '../../src/oci/digest.js'
+import {
+  bytesOf,
+  indexOf,
+  OCI_INDEX,
+  prepareImage,
+  pushBlob,
+  pushImage,
+  putManifest,
+  sha256,
+} from '../support/images.js'
+import { eventually } from '../support/eventually.js'
+import { ask, answerOf, problemOf } from '../support/management.js'
+import { startTestServer, type StartOptions, type TestServer } from '../support/server.js'
+import { blobFile, endOf, kindsOf, tamper, verify, type VerifiedRun } from '../support/verify.js'
+
+const APP = 'team/app'
+const OTHER = 'team/other'
+
+/** Larger than what the database keeps. */
+const LAYER = bytesOf(100_000).toString('hex')
+const LAYER_DIGEST = sha256(LAYER)
+
+const config = { gc: { enabled: false } } satisfies StartOptions['config']
+
+/** A registry with an image of a small config and a large layer, `team/app:v1`. */
+async function registryWithImage(options: StartOptions = { config }): Promise<TestServer> {
+  const server = await startTestServer(options)
+  await pushImage(server.app, APP, 'v1', { layers: [LAYER] })
+  return server
+}
+
+/** Stops a registry, does something to its data, and starts it again. */
+async function behindItsBack(
+  { server, dataDirectory }: TestServer,
+  change: (dataDirectory: string) => Promise<void> | void,
+  options: StartOptions = { config },
+): Promise<TestServer> {
+  await server.close()
+  await change(dataDirectory)
+  return startTestServer({ ...options, dataDirectory })
+}
+
+async function flip(file: string): Promise<void> {
+  const bytes = await readFile(file)
+  bytes[0] = (bytes[0] ?? 0) ^ 1
+  await writeFile(file, bytes)
+}
+
+const statusOf = async ({ app }: TestServer, url: string) =>
+  (await app.inject({ method: 'GET', url })).statusCode
+
+const blobUrl = (digest: Digest, name = APP) => `/v2/${name}/blobs/${digest}`
+
+const CLEAN = { status: 'done', report: { findingCount: 0, findings: [] } }
+
+describe('verification', () => {
+  it('finds nothing wrong with a registry that is whole', async () => {
+    const server = await registryWithImage()
+    const { digest, manifest } = await pushImage(server.app, OTHER, undefined, { layers: [LAYER] })
+    const index = indexOf([{ digest, size: manifest.length }])
+    await putManifest(server.app, OTHER, 'all', index, { contentType: OCI_INDEX })
+    await pushImage(server.app, APP, 'v2', { layers: ['other', LAYER] })
+    await server.app.inject({ method: 'DELETE', url: `/v2/${APP}/manifests/v2` })
+
+    const run = await verify(server.app, { content: true })
+
+    expect(run).toMatchObject(CLEAN)
+    expect(run.report.checked).toMatchObject({
+      ...{ blobs: 3, files: 1, manifests: 4, tags: 2, repositories: 2 },
+      ...{ hashedBlobs: 3, hashedManifests: 3 },
+    })
+  })
+
+  it('finds nothing in an empty registry', async () => {
+    const { app } = await startTestServer({ config })
+
+    expect(await verify(app, { content: true, repair: true })).toMatchObject(CLEAN)
+  })
+
+  it.each([
+    ['is missing', 'blob-missing', (file: string) => rm(file)],
+    ['is cut', 'blob-size', (file: string) => truncate(file, 10)],
+    ['is empty', 'blob-size', (file: string) => truncate(file, 0)],
+    [
+      'has a folder in its place',
+      'blob-unreadable',
+      async (file: string) => {
+        await rm(file)
+        await mkdir(file)
+      },
+    ],
+  ])('tells of a blob whose file %s, and who needs it', async (_what, kind, harm) => {
+    const server = await registryWithImage()
+    await harm(blobFile(server.dataDirectory, LAYER_DIGEST))
+
+    const run = await verify(server.app)
+
+    expect(run.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(run.report.findings).toMatchObject([{ kind, digest: LAYER_DIGEST, repaired: false }])
+    expect(run.report.findings[0]?.message).toMatch(
+      /^blob sha256:\w+ \(200 kB\) is damaged: .*; push an image that has it again: team\/app:v1$/,
+    )
+    // Nobody was asked to change anything.
+    const head = await server.app.inject({ method: 'HEAD', url: blobUrl(LAYER_DIGEST) })
+    expect(head.statusCode).toBe(200)
+  })
+
+  it('has such a blob count as absent when it is to repair, until it is pushed again', async () => {
+    const server = await registryWithImage()
+    await truncate(blobFile(server.dataDirectory, LAYER_DIGEST), 10)
+
+    const first = await verify(server.app, { repair: true })
+    expect(kindsOf(first)).toEqual(['blob-size'])
+    expect(first.report.repairedCount).toBe(0)
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(404)
+    const quarantine = await readdir(path.join(server.dataDirectory, 'quarantine'))
+    expect(quarantine).toEqual([LAYER_DIGEST.slice('sha256:'.length)])
+
+    const second = await verify(server.app, { repair: true })
+    expect(kindsOf(second)).toEqual(['blob-absent'])
+
+    await pushBlob(server.app, APP, LAYER)
+    expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(200)
+  })
+
+  it('has nothing left to do about a damaged blob that nobody needs', async () => {
+    const server = await startTestServer({ config })
+    await pushBlob(server.app, APP, LAYER)
+    await rm(blobFile(server.dataDirectory, LAYER_DIGEST))
+
+    const run = await verify(server.app, { repair: true })
+
+    expect(run.report).toMatchObject({ findingCount: 1, repairedCount: 1 })
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+  })
+
+  it('finds a bit that has flipped when it reads the content, and serves it no more', async () => {
+    const server = await registryWithImage()
+    await flip(blobFile(server.dataDirectory, LAYER_DIGEST))
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+
+    const run = await verify(server.app, { content: true })
+
+    expect(kindsOf(run)).toEqual(['blob-content'])
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(404)
+    await pushBlob(server.app, APP, LAYER)
+    expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
+  })
+
+  it('finds flipped bits of small blobs and manifests in the database', async () => {
+    const started = await registryWithImage()
+    const manifest = await prepareImage(started.app, APP, { layers: [LAYER] })
+    const server = await behindItsBack(started, (directory) => {
+      tamper(directory, `update blob_contents set bytes = cast('[]' as blob)`)
+      tamper(
+        directory,
+        `update manifest_contents set bytes = cast(replace(bytes, 'layers', 'Layers') as blob)`,
+      )
+    })
+
+    const run = await verify(server.app, { content: true })
+
+    expect(kindsOf(run).sort()).toEqual(['blob-content', 'manifest-content'])
+    for (const { message } of run.report.findings) expect(message).toContain('team/app:v1')
+    expect(await statusOf(server, blobUrl(sha256('{}')))).toBe(404)
+    expect(await statusOf(server, `/v2/${APP}/manifests/v1`)).toBe(404)
+
+    await pushBlob(server.app, APP, '{}')
+    expect((await putManifest(server.app, APP, 'v1', manifest)).statusCode).toBe(201)
+    expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
+  })
+
+  it('finds small blobs and manifests that have lost bytes in the database', async () => {
+    const started = await registryWithImage()
+    const server = await behindItsBack(started, (directory) => {
+      tamper(directory, `delete from blob_contents; delete from manifest_contents`)
+    })
+
+    const run = await verify(server.app)
+
+    expect(kindsOf(run).sort()).toEqual(['blob-missing', 'database', 'manifest-missing'])
+  })
+
+  it('removes bytes that no row knows of, and takes nothing for a blob', async () => {
+    const server = await registryWithImage()
+    const bytes = bytesOf(70_000, 'unknown')
+    const file = blobFile(server.dataDirectory, sha256(bytes))
+    await mkdir(path.dirname(file), { recursive: true })
+    await writeFile(file, bytes)
+
+    const told = await verify(server.app)
+    expect(told.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(told.report.findings).toMatchObject([{ kind: 'bytes-without-row' }])
+    expect(await readFile(file)).toEqual(bytes)
+
+    const repaired = await verify(server.app, { repair: true })
+    expect(repaired.report).toMatchObject({ findingCount: 1, repairedCount: 1 })
+    await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await statusOf(server, blobUrl(sha256(bytes)))).toBe(404)
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+  })
+
+  it('removes what Berth has not put there, but no folder with things in it', async () => {
+    const server = await registryWithImage()
+    const blobs = path.join(server.dataDirectory, 'blobs')
+    await writeFile(path.join(blobs, 'sha256', 'note.txt'), 'hello')
+    await mkdir(path.join(blobs, 'things'))
+    await writeFile(path.join(blobs, 'things', 'one'), '1')
+    await writeFile(path.join(server.dataDirectory, 'uploads', 'what is this'), '')
+
+    const run = await verify(server.app, { repair: true })
+
+    expect(kindsOf(run)).toEqual(['stray', 'stray', 'stray'])
+    expect(run.report.repairedCount).toBe(2)
+    expect(await readdir(path.join(blobs, 'things'))).toEqual(['one'])
+  })
+
+  it('removes bytes of uploads that have no session, when nobody can be writing them', async () => {
+    let now = Date.now()
+    const server = await registryWithImage({ config, now: () => now })
+    const file = path.join(server.dataDirectory, 'uploads', 'b7a9fb04-c7ba-4a9c-a3ff-31f2a0b0c6a4')
+    await writeFile(file, 'left behind')
+    expect(await verify(server.app, { repair: true })).toMatchObject(CLEAN)
+
+    now += 10 * 60 * 1000
+    const run = await verify(server.app, { repair: true })
+
+    expect(kindsOf(run)).toEqual(['upload-without-session'])
+    await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+  })
+
+  it('leaves sessions that are open alone', async () => {
+    let now = Date.now()
+    const server = await registryWithImage({ config, now: () => now })
+    const opened = await server.app.inject({ method: 'POST', url: `/v2/${APP}/blobs/uploads/` })
+    const url = opened.headers.location as string
+    await server.app.inject({
+      method: 'PATCH',
+      url,
+      headers: { 'content-type': 'application/octet-stream' },
+      payload: LAYER,
+    })
+
+    now += 10 * 60 * 1000
+    expect(await verify(server.app, { repair: true })).toMatchObject(CLEAN)
+
+    const put = await server.app.inject({ method: 'PUT', url: `${url}?digest=${LAYER_DIGEST}` })
+    expect(put.statusCode).toBe(201)
+  })
+
+  it('removes a tag that points to nothing, and says so in its history', async () => {
+    const started = await registryWithImage()
+    const server = await behindItsBack(started, (directory) => {
+      tamper(directory, `update tags set generation = 7`)
+    })
+
+    const told = await verify(server.app)
+    expect(told.report.findings).toMatchObject([
+      { kind: 'tag-broken', repository: APP, tag: 'v1', repaired: false },
+    ])
+
+    const run = await verify(server.app, { repair: true })
+    expect(run.report).toMatchObject({ findingCount: 1, repairedCount: 1 })
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+    const tags = await server.app.inject({ method: 'GET', url: `/v2/${APP}/tags/list` })
+    expect(tags.json()).toMatchObject({ tags: [] })
+  })
+
+  it('tells of a manifest that has lost a blob to nobody knows what', async () => {
+    const started = await registryWithImage()
+    await pushImage(started.app, OTHER, 'v1', { layers: [LAYER] })
+    const server = await behindItsBack(started, (directory) => {
+      tamper(
+        directory,
+        `delete from repository_blobs where digest = '${LAYER_DIGEST}' and repository_id =
+           (select id from repositories where name = '${APP}')`,
+      )
+    })
+
+    const run = await verify(server.app)
+
+    const [finding] = run.report.findings.filter(({ kind }) => kind === 'reference-missing')
+    expect(finding).toMatchObject({ repository: APP })
+    expect(finding?.message).toContain(`needs the layer ${LAYER_DIGEST}, which other repositories`)
+  })
+
+  it('does not complain of layers that may be elsewhere for good', async () => {
+    const server = await startTestServer({ config })
+    const foreign = {
+      mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+      digest: sha256('far away'),
+      size: 8,
+      urls: ['https://example.com/layer'],
+    }
+    await pushImage(server.app, APP, 'v1', { members: { layers: [foreign] } })
+
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+  })
+
+  it('does not complain of children that an index need not have here', async () => {
+    const server = await startTestServer({
+      config: { ...config, manifests: { indexChildren: 'none' } },
+    })
+    const index = indexOf([{ digest: sha256('elsewhere'), size: 9 }])
+    await putManifest(server.app, APP, 'all', index, { contentType: OCI_INDEX })
+
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+
+    const strict = await behindItsBack(server, () => undefined)
+    expect(kindsOf(await verify(strict.app))).toEqual(['reference-missing'])
+  })
+
+  it('does not complain of blobs that were allowed to be deleted', async () => {
+    const server = await registryWithImage({
+      config: { ...config, deletes: { enabled: true, referencedBlobs: 'allow' } },
+    })
+    await server.app.inject({ method: 'DELETE', url: blobUrl(LAYER_DIGEST) })
+
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+  })
+
+  it('corrects what is kept ready for quotas and lists', async () => {
+    const started = await registryWithImage()
+    const before = await verify(started.app)
+    const server = await behindItsBack(started, (directory) => {
+      tamper(directory, `update repositories set logical_bytes = 1, listed = 0`)
+      tamper(directory, `update repository_blobs set counted = 0`)
+    })
+
+    const told = await verify(server.app)
+    const run = await verify(server.app, { repair: true })
+
+    expect(before).toMatchObject(CLEAN)
+    const kinds = ['count-wrong', 'count-wrong', 'sum-wrong', 'catalog-wrong']
+    expect(kindsOf(told)).toEqual(kinds)
+    expect(kindsOf(run)).toEqual(kinds)
+    expect(run.report.repairedCount).toBe(4)
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+    const catalog = await server.app.inject({ method: 'GET', url: '/v2/_catalog' })
+    expect(catalog.json()).toEqual({ repositories: [APP] })
+  })
+
+  it('removes bytes of manifests that no repository has', async () => {
+    const started = await registryWithImage()
+    const server = await behindItsBack(started, (directory) => {
+      tamper(
+        directory,
+        `insert into manifest_contents (digest, bytes) values ('${sha256('none')}', x'00')`,
+      )
+    })
+
+    expect(kindsOf(await verify(server.app))).toEqual(['manifest-bytes-unused'])
+    expect((await verify(server.app, { repair: true })).report.repairedCount).toBe(1)
+    expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
+  })
+
+  it('finishes removals that nobody has finished for long', async () => {
+    const server = await registryWithImage()
+    const release = await server.server.registry.removals.hold()
+    tamper(
+      server.dataDirectory,
+      `insert into file_removals (digest, destination, begun_at)
+       values ('${sha256('none')}', 'nowhere', 0)`,
+    )
+
+    const held = await verify(server.app, { repair: true })
+    release()
+    const run = await verify(server.app, { repair: true })
+
+    expect(held.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(kindsOf(run)).toEqual(['removal-unfinished'])
+    expect(run.report.repairedCount).toBe(1)
+    expect(await verify(server.app)).toMatchObject(CLEAN)
+  })
+
+  it('marks nothing when so much is gone that a disk may be missing, unless it is told twice', async () => {
+    const server = await startTestServer({ config })
+    for (let index = 0; index < 20; index++) {
+      await pushBlob(server.app, APP, bytesOf(70_000, `blob ${index}`))
+    }
+    const blobs = path.join(server.dataDirectory, 'blobs', 'sha256')
+    for (const name of await readdir(blobs)) await rm(path.join(blobs, name), { recursive: true })
+
+    const braked = await verify(server.app, { repair: true })
+    expect(braked.status).toBe('braked')
+    expect(braked.report.message).toMatch(/^20 of 20 blobs have lost their bytes/)
+    expect(braked.report.findingCount).toBe(0)
+
+    const confirmed = await verify(server.app, { repair: true, confirm: true })
+    expect(confirmed).toMatchObject({ status: 'done', report: { findingCount: 20 } })
+  })
+})
+
+describe('a run of verification', () => {
+  it('is the only one', async () => {
+    const server = await registryWithImage({
+      config: { ...config, verify: { everyDays: 0, bytesPerSecond: 1024 } },
+    })
+    const { id } = await answerOf<VerifiedRun>(server.app, 'POST', '/verify/runs', {
+      content: true,
+    })
+
+    const second = await ask(server.app, 'POST', '/verify/runs', { body: {} })
+
+    expect(second.statusCode).toBe(409)
+    expect(problemOf(second).detail).toContain('is being verified already')
+    expect((await ask(server.app, 'DELETE', '/verify/runs/current')).statusCode).toBe(204)
+    expect(await endOf(server.app, id)).toMatchObject({ status: 'stopped' })
+  })
+
+  it('goes on after a restart where it was, with what it had found', async () => {
+    const slow = { ...config, verify: { everyDays: 0, bytesPerSecond: 200_000 } }
+    const server = await startTestServer({ config: slow })
+    const blobs = ['a', 'b', 'c', 'd'].map((seed) => bytesOf(70_000, seed))
+    const digests = blobs.map((bytes) => sha256(bytes)).sort()
+    for (const bytes of blobs) await pushBlob(server.app, APP, bytes)
+    const [first] = digests as [Digest]
+    await flip(blobFile(server.dataDirectory, first))
+
+    const { id } = await answerOf<VerifiedRun>(server.app, 'POST', '/verify/runs', {
+      content: true,
+    })
+    await runOf(server, id, ({ report }) => report.findingCount > 0)
+    const again = await behindItsBack(server, () => undefined, { config: slow })
+    const run = await runOf(again, id, ({ status }) => status === 'done')
+
+    expect(run.report.findingCount).toBe(1)
+    expect(run.report.checked.hashedBlobs).toBe(4)
+    expect(run.report.findings).toMatchObject([{ kind: 'blob-content', digest: first }])
+  })
+
+  it('does not go on after a restart when it was stopped for good', async () => {
+    const slow = { ...config, verify: { everyDays: 0, bytesPerSecond: 1024 } }
+    const server = await registryWithImage({ config: slow })
+    const { id } = await answerOf<VerifiedRun>(server.app, 'POST', '/verify/runs', {
+      content: true,
+    })
+    await ask(server.app, 'DELETE', '/verify/runs/current')
+
+    const again = await behindItsBack(server, () => undefined, { config: slow })
+    await again.server.registry.verification.startIfDue()
+
+    expect(await answerOf(again.app, 'GET', '/verify')).toMatchObject({
+      lastRun: { id, status: 'stopped' },
+    })
+  })
+
+  it('begins by itself when the last one is long ago', async () => {
+    let now = Date.now()
+    const server = await registryWithImage({ config, now: () => now })
+    const { verification } = server.server.registry
+    const day = 24 * 60 * 60 * 1000
+
+    now += 29 * day
+    await verification.startIfDue()
+    const early = await answerOf<Record<string, unknown>>(server.app, 'GET', '/verify')
+    now += 1.1 * day
+    await verification.startIfDue()
+    const due = await answerOf<{ lastRun: VerifiedRun }>(server.app, 'GET', '/verify')
+    const run = await endOf(server.app, due.lastRun.id)
+
+    expect(early['lastRun']).toBeUndefined()
+    expect(run).toMatchObject({ ...CLEAN, options: { content: true, repair: false } })
+    const after = await answerOf<Record<string, unknown>>(server.app, 'GET', '/verify')
+    expect(after['nextContentRunAt']).toBe(new Date(now + 30 * day).toISOString())
+  })
+
+  it('finds nothing wrong while everything is in motion', async () => {
+    const server = await registryWithImage({
+      config: { gc: { enabled: false, brakePercent: 100 }, undo: { days: 0 } },
+    })
+    const { app } = server
+    const { collector } = server.server.maintenance
+    let isOver = false
+    const pushAndDelete = async (name: string) => {
+      for (let round = 0; !isOver; round++) {
+        const layer = bytesOf(70_000, `${name} ${round}`).toString('latin1')
+        const { digest } = await pushImage(app, name, `v${round % 3}`, { layers: [layer] })
+        if (round % 2 === 0) {
+          await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/${digest}` })
+        }
+      }
+    }
+    const collect = async () => {
+      while (!isOver) await (await collector.begin({ purge: true }, 'tester')).ended
+    }
+    const work = [pushAndDelete('a/a'), pushAndDelete('a/b'), collect()]
+
+    const runs = []
+    for (let round = 0; round < 10; round++) {
+      runs.push(await verify(app, { content: round % 2 === 0, repair: round % 3 === 0 }))
+    }
+    isOver = true
+    await Promise.all(work)
+
+    for (const run of [...runs, await verify(app, { content: true })]) {
+      expect(run.report.findings).toEqual([])
+    }
+  })
+})
+
+/** Waits until a run has come so far. */
+function runOf(
+  { app }: TestServer,
+  id: number,
+  isWanted: (run: VerifiedRun) => boolean,
+): Promise<VerifiedRun> {
+  return eventually(() => answerOf<VerifiedRun>(app, 'GET', `/runs/${id}`), isWanted)
+}
