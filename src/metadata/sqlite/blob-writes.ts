@@ -126,6 +126,7 @@ export class BlobWrites {
     }
     this.#counting.blobGoes(repositoryId, digest)
     this.#unlink.run(repositoryId, digest)
+    this.#counting.blobWent(repositoryId)
     this.#keeping.dropLease(repositoryId, digest)
     this.#keeping.review(repositoryId, digest, removal.reviewAt, 'blob unlinked')
   }

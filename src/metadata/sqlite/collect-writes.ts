@@ -121,6 +121,7 @@ export class CollectWrites {
 
   #take(review: Review, terms: Terms, removed: Removed[]): void {
     const { digest, repository_id: repositoryId, due_at: dueAt, reason } = review
+      this.#counting.blobWent(repositoryId)
     const verdict = this.#judgement.judge(review, terms)
     const record = (kind: Removed['kind'], sizeBytes: number, isFile = false) => {
       const repository = this.#nameOf.get(repositoryId) as RepositoryName | undefined

@@ -1,0 +1,47 @@
+import { expect, it, onTestFinished } from 'vitest'
+import type { CollectRequest } from '../../src/gc/collector.js'
+import type { RepositoryName } from '../../src/oci/reference.js'
+import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
+import { pushBlob } from '../support/images.js'
+
+// What has to be so where collecting and undoing meet; most of it was found by the model test.
+
+const APP = 'team/app' as RepositoryName
+const day = 24 * 60 * 60 * 1000
+
+async function startStore(setup: Partial<Setup> = {}) {
+  const store = await StoreUnderTest.open({
+    ...{ undoDays: 7, leaseSeconds: 86_400, historyDays: 365, referencedBlobs: 'refuse' },
+    ...setup,
+  })
+  onTestFinished(() => store.close())
+  const { app, registry } = store
+  return {
+    store,
+    app,
+    undo: registry.undo,
+    wait: (ms: number) => store.wait(ms),
+    collect: async (request: CollectRequest = {}) =>
+      (await (await store.collector.begin(request, 'tester')).ended).report,
+    status: async (url: string) => (await app.inject(`/v2/${url}`)).statusCode,
+    remove: async (url: string) =>
+      (await app.inject({ method: 'DELETE', url: `/v2/${url}` })).statusCode,
+    catalog: async () =>
+      (await app.inject('/v2/_catalog')).json<{ repositories: string[] }>().repositories,
+    digestOfTag: async (tag: string, name = APP) =>
+      (await app.inject(`/v2/${name}/manifests/${tag}`)).headers['docker-content-digest'],
+  }
+}
+
+it('leaves no repository in the catalog that had nothing but a blob of a push that never ended', async () => {
+  const { app, wait, collect, remove, catalog } = await startStore()
+  await pushBlob(app, 'team/collected', 'a blob')
+  const deleted = await pushBlob(app, 'team/deleted', 'a blob')
+
+  expect(await remove(`team/deleted/blobs/${deleted}`)).toBe(202)
+  expect(await catalog()).toEqual(['team/collected'])
+  wait(day)
+  await collect()
+
+  expect(await catalog()).toEqual([])
+})
