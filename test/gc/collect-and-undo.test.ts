@@ -1,13 +1,14 @@
 import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
-import type { RepositoryName } from '../../src/oci/reference.js'
+import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
-import { pushBlob } from '../support/images.js'
+import { pushBlob, pushImage } from '../support/images.js'
 
 // What has to be so where collecting and undoing meet; most of it was found by the model test.
 
 const APP = 'team/app' as RepositoryName
 const day = 24 * 60 * 60 * 1000
+const { signal } = new AbortController()
 
 async function startStore(setup: Partial<Setup> = {}) {
   const store = await StoreUnderTest.open({
@@ -33,6 +34,8 @@ async function startStore(setup: Partial<Setup> = {}) {
   }
 }
 
+const tag = (text: string) => text as Tag
+
 it('leaves no repository in the catalog that had nothing but a blob of a push that never ended', async () => {
   const { app, wait, collect, remove, catalog } = await startStore()
   await pushBlob(app, 'team/collected', 'a blob')
@@ -44,4 +47,25 @@ it('leaves no repository in the catalog that had nothing but a blob of a push th
   await collect()
 
   expect(await catalog()).toEqual([])
+})
+
+it('points a tag back to a time in the undo window though the history before it is forgotten', async () => {
+  const { store, app, wait, undo, digestOfTag } = await startStore({ historyDays: 1 })
+  const { digest } = await pushImage(app, APP, 'latest', { layers: ['first'] })
+  await pushImage(app, APP, 'still', { layers: ['first'] })
+  wait(40 * day)
+  await pushImage(app, APP, 'latest', { layers: ['second'] })
+  wait(3 * day)
+  await store.collector.forgetHistory(store.now - 7 * day, signal)
+
+  const time = store.now - 5 * day
+  expect(await undo.restoreTag(APP, tag('latest'), 'tester', time)).toMatchObject({ digest })
+  expect(await digestOfTag('latest')).toBe(digest)
+  // Its whole history is forgotten: it has never moved since.
+  expect(await undo.restoreTag(APP, tag('still'), 'tester', time)).toMatchObject({
+    ...{ digest, changed: false },
+  })
+  await expect(
+    undo.restoreTag(APP, tag('latest'), 'tester', store.now - 20 * day),
+  ).rejects.toMatchObject({ code: 'MANIFEST_UNKNOWN' })
 })

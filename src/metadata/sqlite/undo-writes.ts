@@ -16,7 +16,7 @@ import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
 import type { Repositories } from './repositories.js'
 import type { KeptTagsLook, TagGuard } from './tag-guard.js'
-import type { TagWrites } from './tag-writes.js'
+import type { TagTarget, TagWrites } from './tag-writes.js'
 
 /** With what {@link KeptTags.requireNone} has found, when there are rules. */
 export type CheckedRepositoryRemoval = RepositoryRemoval & {
@@ -51,6 +51,7 @@ export class UndoWrites {
   readonly #isListed: Statement<[number], number>
   readonly #before: Statement<[number, string], { from_digest: Digest | null }>
   readonly #atTime: Statement<[number, string, number], { to_digest: Digest | null }>
+  readonly #afterTime: Statement<[number, string, number], { from_digest: Digest | null }>
   readonly #findKept: Statement<[number, string], KeptManifest>
   readonly #revive: Statement<[number]>
   readonly #relink: Statement<[number, number, number]>
@@ -103,6 +104,10 @@ export class UndoWrites {
     this.#atTime = connection.prepare(
       `select to_digest from history where repository_id = ? and tag = ? and changed_at <= ?
        order by id desc limit 1`,
+    )
+    this.#afterTime = connection.prepare(
+      `select from_digest from history where repository_id = ? and tag = ? and changed_at > ?
+       order by id limit 1`,
     )
     const keptColumns = 'm.id, m.digest, m.generation, m.size_bytes, m.deleted_at'
     this.#findKept = connection.prepare(
@@ -178,7 +183,10 @@ export class UndoWrites {
     const { repository, tag, time, identity, at, reviewAt } = restore
     const repositoryId = this.#repositories.get(repository)
     const current = this.#tags.settle(repositoryId, tag)
-    const digest = this.#formerTarget(repositoryId, tag, time)
+    const digest =
+      time === undefined
+        ? this.#targetBefore(repositoryId, tag)
+        : this.#targetAt(repositoryId, { ...restore, time }, current)
     if (current?.digest === digest) return { digest, changed: false }
     const manifest = this.#findKept.get(repositoryId, digest)
     if (manifest === undefined) {
@@ -230,18 +238,35 @@ export class UndoWrites {
     this.#history.record({ repositoryId: id, action: 'repository deleted', identity, at })
   }
 
-  #formerTarget(repositoryId: number, tag: string, time: number | undefined): Digest {
-    if (time === undefined) {
-      const last = this.#before.get(repositoryId, tag)
-      if (last === undefined) throw unknown('the repository never had this tag', { tag })
-      if (last.from_digest !== null) return last.from_digest
-      throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
-        tag,
-      })
+  /** What a tag pointed to before its last change. */
+  #targetBefore(repositoryId: number, tag: string): Digest {
+    const last = this.#before.get(repositoryId, tag)
+    if (last === undefined) throw unknown('the repository never had this tag', { tag })
+    if (last.from_digest !== null) return last.from_digest
+    throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
+      tag,
+    })
+  }
+
+  /**
+   * What a tag pointed to at a time. Inside the undo window, how it came to be so may be forgotten by
+   * now: then the change that came next tells it, or, without one, what the tag points to still.
+   */
+  #targetAt(
+    repositoryId: number,
+    { tag, time, at, reviewAt }: RestoreTag & { readonly time: number },
+    current: TagTarget | undefined,
+  ): Digest {
+    const told = (): Digest | null | undefined => {
+      const change = this.#atTime.get(repositoryId, tag, time)
+      if (change) return change.to_digest
+      if (time < at - (reviewAt - at)) return undefined
+      const next = this.#afterTime.get(repositoryId, tag, time)
+      return next ? next.from_digest : (current?.digest as Digest | undefined)
     }
-    const digest = this.#atTime.get(repositoryId, tag, time)?.to_digest ?? undefined
-    if (digest === undefined) throw unknown('the tag was not there at that time', { tag })
-    return digest
+    const digest = told()
+    if (digest) return digest
+    throw unknown('the tag was not there at that time', { tag })
   }
 
   /** Makes a manifest be there again, and what it cannot be used without. */
