@@ -69,3 +69,20 @@ it('points a tag back to a time in the undo window though the history before it 
     undo.restoreTag(APP, tag('latest'), 'tester', store.now - 20 * day),
   ).rejects.toMatchObject({ code: 'MANIFEST_UNKNOWN' })
 })
+
+it('brings nothing back of a repository that a purge has begun to take apart', async () => {
+  const { store, app, wait, undo, collect } = await startStore()
+  await pushImage(app, APP, 'v1')
+  await undo.deleteRepository(APP, 'tester')
+  wait(1)
+  const step = await store.metadata.collect({ ...store.termsOf('purge'), sliceMs: 0 })
+  expect(step.next).toBeDefined()
+
+  await expect(undo.restoreRepository(APP, 'tester')).rejects.toMatchObject({
+    code: 'NAME_UNKNOWN',
+  })
+
+  // The next run goes on with it, be it a purge or not.
+  expect((await collect()).removed).toMatchObject({ repositories: 1, manifests: 1 })
+  expect(store.state.rows().repositories.size).toBe(0)
+})
