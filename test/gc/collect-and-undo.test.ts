@@ -2,7 +2,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
-import { pushBlob, pushImage } from '../support/images.js'
+import { pushBlob, pushImage, sha256 } from '../support/images.js'
 
 // What has to be so where collecting and undoing meet; most of it was found by the model test.
 
@@ -85,4 +85,21 @@ it('brings nothing back of a repository that a purge has begun to take apart', a
   // The next run goes on with it, be it a purge or not.
   expect((await collect()).removed).toMatchObject({ repositories: 1, manifests: 1 })
   expect(store.state.rows().repositories.size).toBe(0)
+})
+
+it('frees a blob that was deleted when it is told not to wait, whatever else had it', async () => {
+  const { store, app, remove, collect } = await startStore()
+  const { digest } = await pushImage(app, APP, 'v1', { layers: ['a layer'] })
+  await remove(`${APP}/manifests/${digest}`)
+  expect(await remove(`${APP}/blobs/${sha256('a layer')}`)).toBe(202)
+  const alone = await pushBlob(app, APP, 'another')
+  expect(await remove(`${APP}/blobs/${alone}`)).toBe(202)
+
+  const before = await collect({ now: true })
+  expect(before.removed).toEqual({ manifests: 0, blobs: 1, repositories: 0, bytes: 7 })
+  const after = await collect({ purge: true })
+
+  expect(after.planned).toMatchObject(after.removed)
+  expect(after.removed).toMatchObject({ manifests: 1, blobs: 2 })
+  expect(store.state.rows().bytes).toBe(0)
 })
