@@ -2,7 +2,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
-import { pushBlob, pushImage, sha256 } from '../support/images.js'
+import { indexOf, OCI_INDEX, pushBlob, pushImage, putManifest, sha256 } from '../support/images.js'
 
 // What has to be so where collecting and undoing meet; most of it was found by the model test.
 
@@ -102,4 +102,20 @@ it('frees a blob that was deleted when it is told not to wait, whatever else had
   expect(after.planned).toMatchObject(after.removed)
   expect(after.removed).toMatchObject({ manifests: 1, blobs: 2 })
   expect(store.state.rows().bytes).toBe(0)
+})
+
+it('takes a child along with its index though it was pushed again since', async () => {
+  const { app, wait, collect, remove } = await startStore()
+  const child = await pushImage(app, APP)
+  const index = indexOf([{ digest: child.digest, size: child.manifest.length }])
+  await putManifest(app, APP, 'multi', index, { contentType: OCI_INDEX })
+  await remove(`${APP}/manifests/multi`)
+  wait(29 * day)
+  await pushImage(app, APP)
+  wait(2 * day)
+
+  const { planned, removed } = await collect()
+
+  expect(removed).toMatchObject({ manifests: 2, blobs: 2 })
+  expect(planned).toMatchObject(removed)
 })
