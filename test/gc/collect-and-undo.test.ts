@@ -119,3 +119,30 @@ it('takes a child along with its index though it was pushed again since', async 
   expect(removed).toMatchObject({ manifests: 2, blobs: 2 })
   expect(planned).toMatchObject(removed)
 })
+
+it('counts a blob that comes back with one manifest for all that need it', async () => {
+  const { store, app, undo, remove } = await startStore({ referencedBlobs: 'allow' })
+  await pushImage(app, APP, 'v1', { config: 'shared', layers: ['first'] })
+  await pushImage(app, APP, 'v1', { config: 'shared', layers: ['second'] })
+  const logicalBytes = () => [...store.state.rows().repositories.values()][0]?.logical_bytes
+  const before = logicalBytes()
+  expect(await remove(`${APP}/blobs/${sha256('shared')}`)).toBe(202)
+  expect(logicalBytes()).toBe((before ?? 0) - 'shared'.length)
+
+  await undo.restoreTag(APP, tag('v1'), 'tester')
+
+  expect(logicalBytes()).toBe(before)
+})
+
+it('brings an index back with the blobs that are its children', async () => {
+  const { app, undo, remove, status } = await startStore()
+  const blob = await pushBlob(app, APP, 'a blob')
+  const index = indexOf([{ digest: blob, size: 6, mediaType: 'application/octet-stream' }])
+  await putManifest(app, APP, 'blobs', index, { contentType: OCI_INDEX })
+  expect(await remove(`${APP}/manifests/${sha256(index)}`)).toBe(202)
+  expect(await remove(`${APP}/blobs/${blob}`)).toBe(202)
+
+  await undo.restoreManifest(APP, sha256(index), 'tester', signal)
+
+  expect(await status(`${APP}/blobs/${blob}`)).toBe(200)
+})

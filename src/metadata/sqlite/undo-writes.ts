@@ -54,7 +54,7 @@ export class UndoWrites {
   readonly #afterTime: Statement<[number, string, number], { from_digest: Digest | null }>
   readonly #findKept: Statement<[number, string], KeptManifest>
   readonly #revive: Statement<[number]>
-  readonly #relink: Statement<[number, number, number]>
+  readonly #relink: Statement<[number, number, number], string>
   readonly #deletedChildren: Statement<[number, number], KeptManifest>
   readonly #deletion: Statement<[number, string], number>
   readonly #tagsOf: Statement<[number, string, number, string, number], string>
@@ -116,13 +116,18 @@ export class UndoWrites {
     this.#revive = connection.prepare(
       'update manifests set deleted_at = null, deleted_by = null where id = ?',
     )
-    // A blob may have been taken away from the repository meanwhile; its bytes are held.
-    this.#relink = connection.prepare(
-      `insert into repository_blobs (repository_id, digest, linked_at)
-       select distinct ?, r.digest, ? from manifest_references r join blobs b on b.digest = r.digest
-       where r.manifest_id = ? and r.kind <> 'child'
-       on conflict do nothing`,
-    )
+    // A blob may have been taken away from the repository meanwhile; its bytes are held. Of an index,
+    // those that are no manifests are blobs.
+    this.#relink = connection
+      .prepare<[number, number, number], string>(
+        `insert into repository_blobs (repository_id, digest, linked_at)
+         select distinct ?, r.digest, ? from manifest_references r join blobs b on b.digest = r.digest
+         where r.manifest_id = ? and (r.kind <> 'child' or not exists (
+           select 1 from manifests m
+           where m.repository_id = r.repository_id and m.digest = r.digest))
+         on conflict do nothing returning digest`,
+      )
+      .pluck()
     this.#deletedChildren = connection.prepare(
       `select ${keptColumns} from manifests m
        where m.repository_id = ? and m.deleted_at is not null
@@ -272,7 +277,9 @@ export class UndoWrites {
   /** Makes a manifest be there again, and what it cannot be used without. */
   #bringBack(repositoryId: number, manifest: KeptManifest, author: Author): void {
     const { identity, at } = author
-    this.#relink.run(repositoryId, at, manifest.id)
+    for (const digest of this.#relink.all(repositoryId, at, manifest.id)) {
+      this.#counting.blobCame(repositoryId, digest)
+    }
     for (const child of this.#deletedChildren.all(repositoryId, manifest.id)) {
       this.#bringBack(repositoryId, child, author)
     }
