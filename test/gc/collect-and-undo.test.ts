@@ -146,3 +146,19 @@ it('brings an index back with the blobs that are its children', async () => {
 
   expect(await status(`${APP}/blobs/${blob}`)).toBe(200)
 })
+
+it('keeps what a tag can be pointed back to, also where it was deleted and came back without it', async () => {
+  const { store, app, undo, wait, collect, remove, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'latest', { layers: ['first'] })
+  wait(40 * day)
+  const time = store.now
+  wait(1)
+  await remove(`${APP}/manifests/${digest}`)
+  await pushImage(app, APP, 'latest', { layers: ['second'] })
+  await undo.restoreManifest(APP, digest, 'tester', signal)
+
+  await collect({ now: true })
+
+  await undo.restoreTag(APP, tag('latest'), 'tester', time)
+  expect(await digestOfTag('latest')).toBe(digest)
+})
