@@ -7,6 +7,7 @@ import { indexOf, OCI_INDEX, pushBlob, pushImage, putManifest, sha256 } from '..
 // What has to be so where collecting and undoing meet; most of it was found by the model test.
 
 const APP = 'team/app' as RepositoryName
+const QUICK = 'quick/app' as RepositoryName
 const day = 24 * 60 * 60 * 1000
 const { signal } = new AbortController()
 
@@ -161,4 +162,19 @@ it('keeps what a tag can be pointed back to, also where it was deleted and came 
 
   await undo.restoreTag(APP, tag('latest'), 'tester', time)
   expect(await digestOfTag('latest')).toBe(digest)
+})
+
+it('keeps the promise of a blob when a manifest of the same bytes is deleted, and the other way round', async () => {
+  const { app, wait, collect, remove, status } = await startStore({ undoDays: 0 })
+  for (const name of [APP, QUICK]) {
+    const { manifest, digest } = await pushImage(app, name, undefined)
+    await pushBlob(app, name, manifest)
+    expect(await remove(`${name}/${name === APP ? 'manifests' : 'blobs'}/${digest}`)).toBe(202)
+    wait(1000)
+
+    await collect({ now: true })
+
+    const kept = name === APP ? 'blobs' : 'manifests'
+    expect(await status(`${name}/${kept}/${digest}`)).toBe(200)
+  }
 })

@@ -158,7 +158,10 @@ export class ManifestWrites {
       ...{ id, at, identity },
     }) as { generation: number; size_bytes: number }
     this.#history.record({ repositoryId, action: 'deleted', from: digest, at, identity })
-    this.#keeping.dropLease(repositoryId, digest)
+    // The same bytes may have been promised as a blob.
+    if (!this.#repositories.hasBlob(repositoryId, digest)) {
+      this.#keeping.dropLease(repositoryId, digest)
+    }
     this.#keeping.review(repositoryId, digest, reviewAt, 'manifest deleted')
     this.#counting.manifestWent({ id, repositoryId, sizeBytes })
     return this.#untagging.begin({ manifestId: id, generation, repositoryId, at, identity })
