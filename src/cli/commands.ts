@@ -6,6 +6,7 @@ import { runs } from './runs.js'
 import { serve } from './serve.js'
 import { storageUsage } from './storage-usage.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
+import { verify } from './verify.js'
 import { version } from './version.js'
 
 /** One thing that `berth` does. */
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   gc,
   storageUsage,
   runs,
+  verify,
   configCheck,
   configShow,
   configSchemaCommand,

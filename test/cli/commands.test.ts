@@ -6,7 +6,15 @@ import { loadConfig } from '../../src/config.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { runBerth } from '../support/process.js'
 
-const COMMANDS = ['serve', 'runs', 'config check', 'config show', 'config schema', 'version']
+const COMMANDS = [
+  'serve',
+  'runs',
+  'verify',
+  'config check',
+  'config show',
+  'config schema',
+  'version',
+]
 
 async function configFile(settings: object): Promise<string> {
   const file = path.join(await temporaryDirectory(), 'berth.json')
