@@ -271,9 +271,9 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    * Brings back up to `limit` tags that the delete of a manifest took along, after one of them;
    * those that point elsewhere by now stay where they are.
    *
-   * @returns the last one that was looked at; undefined when there are no more
+   * @returns those that came back, and after which to go on; without that there are no more
    */
-  restoreTagsOf(restore: RestoreTagsOf): Promise<string | undefined>
+  restoreTagsOf(restore: RestoreTagsOf): Promise<RestoredTags>
 
   /** Writes down that a run of maintenance has begun, and gives its id. */
   beginRun(run: BeginRun): Promise<number>
@@ -585,6 +585,11 @@ export interface RestoreManifest {
   readonly digest: Digest
   readonly identity: string
   readonly at: number
+}
+
+export interface RestoredTags {
+  readonly tags: readonly string[]
+  readonly next?: string
 }
 
 export interface RestoreTagsOf extends Removal {

@@ -107,16 +107,20 @@ export class Undo {
     digest: Digest,
     identity: string,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Restored> {
     // Tags that are still being removed have no history to be brought back by.
     await this.#manifests.untag(signal)
     const change = this.#change(repository, identity)
     const { deletedAt } = await this.#metadata.restoreManifest({ ...change, digest })
+    const tally = new Tally()
     let after: string | undefined = ''
     while (after !== undefined) {
-      const limit = restoreBatch
-      after = await this.#metadata.restoreTagsOf({ ...change, digest, deletedAt, after, limit })
+      const wanted = { ...change, digest, deletedAt, after, limit: restoreBatch }
+      const { tags, next } = await this.#metadata.restoreTagsOf(wanted)
+      for (const tag of tags) tally.add(tag)
+      after = next
     }
+    return tally
   }
 
   /**
@@ -132,15 +136,12 @@ export class Undo {
     signal: AbortSignal,
   ): Promise<Restored> {
     await this.#manifests.untag(signal)
-    const tags: string[] = []
-    let tagCount = 0
+    const tally = new Tally()
     for await (const tag of this.#changedSince(repository, time)) {
       const restored = await this.#restoreIfThere(repository, tag, identity, time)
-      if (restored !== true) continue
-      tagCount++
-      if (tags.length < shownMax) tags.push(tag)
+      if (restored) tally.add(tag)
     }
-    return { tags, tagCount }
+    return tally
   }
 
   /** Each tag once for each of its changes, the latest first. */
@@ -178,5 +179,15 @@ export class Undo {
   #change(repository: RepositoryName, identity: string) {
     const at = this.#options.now()
     return { repository, identity, at, reviewAt: at + this.#options.undoMs }
+  }
+}
+
+class Tally implements Restored {
+  readonly tags: string[] = []
+  tagCount = 0
+
+  add(tag: string): void {
+    this.tagCount++
+    if (this.tags.length < shownMax) this.tags.push(tag)
   }
 }

@@ -29,10 +29,16 @@ import { verifyStore } from './support/verify-store.js'
 const wanted = process.env['BERTH_TEST_CUTS'] ?? '400'
 const statesMax = wanted === 'all' ? Infinity : Number(wanted)
 
-const dayMs = 24 * 60 * 60 * 1000
+const hourMs = 60 * 60 * 1000
 
-/** A clock that is two days ahead, for what expires. */
-const daysLater = `data:text/javascript,const now = Date.now; Date.now = () => now() + ${2 * dayMs}`
+/** A clock that is an hour ahead: sessions have expired by then, and leases have not. */
+const anHourLater = {
+  nodeOptions: [
+    '--import',
+    `data:text/javascript,const now = Date.now; Date.now = () => now() + ${hourMs}`,
+  ],
+  settings: { BERTH_UPLOADS_EXPIRE_SECONDS: '60' },
+}
 
 /** Without a disk there is nothing to wait for. */
 const fastFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -105,7 +111,7 @@ describe('the replay of a recording', () => {
 
 /**
  * A registry that starts in a folder that is not there, works for one client and then for several, and
- * is killed; and one that starts there again days later, works, and is stopped.
+ * is killed; and one that starts there again an hour later, works, and is stopped.
  */
 async function recordTwoLives(): Promise<Recording> {
   const folder = await temporaryDirectory()
@@ -119,7 +125,7 @@ async function recordTwoLives(): Promise<Recording> {
       process.kill(await tracedPid(berth), 'SIGKILL')
     }),
     [await makeUnsynced(folder, folderOf(inUnsynced))],
-    await record(folder, { dataDirectory, nodeOptions: ['--import', daysLater] }, async (berth) => {
+    await record(folder, { dataDirectory, ...anHourLater }, async (berth) => {
       await send(berth, ledger, [(client) => client.pushBlob('unsynced/app', inUnsynced)])
       await send(berth, ledger, oneOfEach('second', random))
       process.kill(await tracedPid(berth), 'SIGTERM')

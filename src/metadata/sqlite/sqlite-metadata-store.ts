@@ -43,6 +43,7 @@ import type {
   ReferrersQuery,
   RepositoryRemoval,
   RestoredTag,
+  RestoredTags,
   RestoreManifest,
   RestoreRepository,
   RestoreTag,
@@ -329,7 +330,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('restoreManifest', restore)
   }
 
-  restoreTagsOf(restore: RestoreTagsOf): Promise<string | undefined> {
+  restoreTagsOf(restore: RestoreTagsOf): Promise<RestoredTags> {
     return this.#writer.write('restoreTagsOf', restore)
   }
 

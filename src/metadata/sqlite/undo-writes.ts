@@ -5,6 +5,7 @@ import type { RepositoryName } from '../../oci/reference.js'
 import type {
   RepositoryRemoval,
   RestoredTag,
+  RestoredTags,
   RestoreManifest,
   RestoreRepository,
   RestoreTag,
@@ -204,20 +205,23 @@ export class UndoWrites {
     return { deletedAt }
   }
 
-  restoreTagsOf(restore: RestoreTagsOf): string | undefined {
+  restoreTagsOf(restore: RestoreTagsOf): RestoredTags {
     const { repository, digest, deletedAt, after, limit, identity, at, reviewAt } = restore
     const repositoryId = this.#repositories.get(repository)
     const manifest = this.#findKept.get(repositoryId, digest)
     // Deleted again in between.
-    if (manifest === undefined || manifest.deleted_at !== null) return undefined
+    if (manifest === undefined || manifest.deleted_at !== null) return { tags: [] }
     const { id: manifestId, generation } = manifest
-    const tags = this.#tagsOf.all(repositoryId, digest, deletedAt, after, limit)
-    for (const tag of tags) {
+    const gone = this.#tagsOf.all(repositoryId, digest, deletedAt, after, limit)
+    const tags: string[] = []
+    for (const tag of gone) {
       if (this.#tags.settle(repositoryId, tag) !== undefined) continue
       const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
       this.#tags.move({ ...move, action: 'restored' })
+      tags.push(tag)
     }
-    return tags.length < limit ? undefined : tags.at(-1)
+    const next = gone.length < limit ? undefined : gone.at(-1)
+    return { tags, ...(next !== undefined && { next }) }
   }
 
   #delete(id: number, name: RepositoryName, { identity, at }: Author): void {

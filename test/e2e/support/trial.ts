@@ -16,7 +16,10 @@ import { uploadFiles, verifyStore } from './verify-store.js'
 /** How often a client asks for the same. */
 const attemptsMax = 2
 
-const dayMs = 24 * 60 * 60 * 1000
+const hourMs = 60 * 60 * 1000
+
+/** Sessions expire within the hour, and leases do not. */
+const config = { uploads: { expireSeconds: 60 } }
 
 /** What is noted beside statuses: the process ended, at work or before it could work. */
 export const ENDED = 'ended'
@@ -111,7 +114,8 @@ export class Trial {
     await this.#kill()
     const left = await startTestServer({
       dataDirectory: this.#dataDirectory,
-      now: () => Date.now() + 2 * dayMs,
+      config,
+      now: () => Date.now() + hourMs,
     })
     await requireInOrder(left.url, this.#ledger)
     await left.server.housekeeping.round()

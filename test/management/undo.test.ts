@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest'
+import { pushImage } from '../support/images.js'
+import { answerOf, ask, problemOf } from '../support/management.js'
+import { startTestServer } from '../support/server.js'
+
+const APP = 'team/app'
+const REPOSITORY = '/repositories/team%2Fapp'
+
+async function digestOf(app: Parameters<typeof ask>[0], tag: string): Promise<string | undefined> {
+  const response = await app.inject({ method: 'HEAD', url: `/v2/${APP}/manifests/${tag}` })
+  return response.headers['docker-content-digest'] as string | undefined
+}
+
+describe('DELETE of a repository', () => {
+  it('wants its name once more, and tells until when it can come back', async () => {
+    const now = Date.now()
+    const { app } = await startTestServer({ now: () => now })
+    await pushImage(app, APP, 'v1')
+
+    const refused = await ask(app, 'DELETE', REPOSITORY)
+    expect(refused.statusCode).toBe(400)
+    expect(problemOf(refused).detail).toContain('once more')
+    expect(await digestOf(app, 'v1')).toBeDefined()
+
+    const answer = await answerOf(app, 'DELETE', `${REPOSITORY}?confirm=team%2Fapp`)
+    expect(answer).toEqual({ restorableUntil: new Date(now + 7 * 86_400_000).toISOString() })
+    expect(await digestOf(app, 'v1')).toBeUndefined()
+    expect((await ask(app, 'DELETE', `${REPOSITORY}?confirm=team%2Fapp`)).statusCode).toBe(404)
+  })
+})
+
+describe('POST of a restore', () => {
+  const restore = `${REPOSITORY}/restore`
+
+  it('brings a repository back whole, or says why not', async () => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, APP, 'v1')
+    await answerOf(app, 'DELETE', `${REPOSITORY}?confirm=team%2Fapp`)
+    await pushImage(app, APP, 'v1', { config: 'pushed since' })
+
+    const refused = await ask(app, 'POST', restore, { body: {} })
+    expect(refused.statusCode).toBe(409)
+    expect(problemOf(refused)).toMatchObject({ code: 'CONFLICT' })
+
+    expect(await answerOf(app, 'POST', restore, { as: 'team/old' })).toEqual({})
+    const { headers } = await app.inject({ method: 'HEAD', url: '/v2/team/old/manifests/v1' })
+    expect(headers['docker-content-digest']).toBe(digest)
+    expect((await ask(app, 'POST', restore, { body: {} })).statusCode).toBe(404)
+  })
+
+  it('brings a tag back, as it was before its last change and at a time', async () => {
+    let now = Date.now()
+    const { app } = await startTestServer({ now: () => now })
+    const digests: string[] = []
+    for (const config of ['one', 'two', 'three']) {
+      digests.push((await pushImage(app, APP, 'latest', { config })).digest)
+      now += 1000
+    }
+
+    expect(await answerOf(app, 'POST', restore, { tag: 'latest' })).toEqual({
+      ...{ digest: digests[1], changed: true },
+    })
+    const at = new Date(now - 3000).toISOString()
+    expect(await answerOf(app, 'POST', restore, { tag: 'latest', at })).toEqual({
+      ...{ digest: digests[0], changed: true },
+    })
+    expect(await answerOf(app, 'POST', restore, { tag: 'latest', at })).toEqual({
+      ...{ digest: digests[0], changed: false },
+    })
+    expect(await digestOf(app, 'latest')).toBe(digests[0])
+  })
+
+  it('brings back every tag as it was at a time, also those that a delete took along', async () => {
+    let now = Date.now()
+    const { app } = await startTestServer({ now: () => now })
+    const { digest } = await pushImage(app, APP, 'a')
+    await pushImage(app, APP, 'b')
+    const at = new Date(now).toISOString()
+    now += 1000
+    await app.inject({ method: 'DELETE', url: `/v2/${APP}/manifests/${digest}` })
+    expect(await digestOf(app, 'a')).toBeUndefined()
+
+    const restored = await answerOf<{ tags: string[]; tagCount: number }>(app, 'POST', restore, {
+      at,
+    })
+
+    expect({ ...restored, tags: restored.tags.sort() }).toEqual({ tags: ['a', 'b'], tagCount: 2 })
+    expect(await digestOf(app, 'b')).toBe(digest)
+  })
+
+  it('brings back a manifest with the tags that went with it', async () => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, APP, 'a')
+    await app.inject({ method: 'DELETE', url: `/v2/${APP}/manifests/${digest}` })
+
+    await answerOf(app, 'POST', restore, { digest })
+
+    expect(await digestOf(app, 'a')).toBe(digest)
+  })
+
+  it.each([
+    [{ as: 'other', tag: 'v1' }, 400],
+    [{ digest: `sha256:${'0'.repeat(64)}`, tag: 'v1' }, 400],
+    [{ tag: 'never' }, 404],
+    [{ tag: 'v1' }, 404],
+    [{ tag: '-' }, 400],
+    [{ at: 'yesterday' }, 400],
+    [{ digest: `sha256:${'0'.repeat(64)}` }, 404],
+    [{ as: 'Not A Name' }, 400],
+    [{ everything: true }, 400],
+  ])('refuses %j with %i, and changes nothing', async (body, status) => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, APP, 'v1')
+
+    const response = await ask(app, 'POST', restore, { body })
+
+    expect(response.statusCode).toBe(status)
+    expect(problemOf(response).status).toBe(status)
+    expect(await digestOf(app, 'v1')).toBe(digest)
+  })
+})
