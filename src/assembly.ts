@@ -60,8 +60,6 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     }
     const stores = { metadata, blobs }
     const registry = createRegistry(stores, config, log, now)
-    registry.verification.onDurabilityLost(onDurabilityLost)
-    undo.push(() => registry.verification.close())
     const maintenance = createMaintenance(stores, registry, config, {
       ...{ log, now, onDurabilityLost },
     })

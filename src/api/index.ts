@@ -21,6 +21,7 @@ import { tagRoutes } from './tags.js'
 import { undoRoutes } from './undo.js'
 import { usageRoutes } from './usage.js'
 import { checkRequests, translatedCheck } from './validation.js'
+import { verifyRoutes } from './verify.js'
 
 export interface ApiOptions {
   readonly config: Config
@@ -71,6 +72,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(undoRoutes, { undo: registry.undo })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
       await v1.register(usageRoutes, { usage: maintenance.usage })
+      await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

@@ -13,6 +13,7 @@ const TAGS = [
   { name: 'gc', description: 'Collecting garbage.' },
   { name: 'usage', description: 'What takes up space.' },
   { name: 'runs', description: 'Runs of what cleans up, checks and copies.' },
+  { name: 'verify', description: 'Whether what is kept is whole.' },
   { name: 'about', description: 'The API itself.' },
 ]
 

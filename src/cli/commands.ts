@@ -10,6 +10,7 @@ import { storageUsage } from './storage-usage.js'
 import { tagDelete, tagList } from './tags.js'
 import { repoDelete, restore } from './undo.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
+import { verify } from './verify.js'
 import { version } from './version.js'
 
 /** One thing that `berth` does. */
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   gc,
   storageUsage,
   runs,
+  verify,
   configCheck,
   configShow,
   configSchemaCommand,

@@ -4,11 +4,13 @@ import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
 import type { RunsOptions } from './runs.js'
 import { Usage } from './usage.js'
+import { Verification } from './verification.js'
 
 /** What keeps a registry tidy: by itself, and when somebody asks for it. */
 export interface Maintenance {
   readonly collector: Collector
   readonly usage: Usage
+  readonly verification: Verification
   /** Has all of it done by itself from now on. */
   start(): void
   /** Asks what is under way to end soon, and waits until it has. */
@@ -25,7 +27,7 @@ const dayMs = 24 * 60 * 60 * 1000
 
 export function createMaintenance(
   { metadata, blobs }: Stores,
-  { pulls, removals, verification }: Registry,
+  { damage, manifests, pulls, removals }: Registry,
   config: Config,
   given: Omit<RunsOptions, 'metadata'>,
 ): Maintenance {
@@ -43,6 +45,15 @@ export function createMaintenance(
       ...(collectAfterDays !== undefined && { collectAfterMs: collectAfterDays * dayMs }),
     })),
   })
+  const verification = new Verification({
+    ...{ ...options, blobs, damage },
+    allowsMissingBlobs: config.deletes.referencedBlobs === 'allow',
+    isRequired: (child) => manifests.isRequired(child),
+    bytesPerSecond: config.verify.bytesPerSecond,
+    finishRemovals: () => removals.finish(),
+    everyMs: config.verify.everyDays * dayMs,
+    brakePercent: gc.brakePercent,
+  })
   const historyMs = Math.max(history.days, undo.days) * dayMs
   const collect = async (signal: AbortSignal) => {
     // What a process before this one has begun is ended also where nothing is collected.
@@ -54,6 +65,7 @@ export function createMaintenance(
   const repeated: Repeating[] = []
   return {
     collector,
+    verification,
     usage: new Usage(collector, { metadata, blobs, now, undoMs }),
     start() {
       const repeat = (
@@ -62,12 +74,12 @@ export function createMaintenance(
         work: (signal: AbortSignal) => Promise<void>,
       ) => void repeated.push(new Repeating(work, { name, everyMs, log, onDurabilityLost }))
       repeat('pull times', pullsMs, () => pulls.flush())
-      repeat('verification', verifyMs, () => verification.startIfDue())
+      repeat('verification', verifyMs, () => verification.beginIfDue())
       repeat('gc', gc.everySeconds * 1000, collect)
     },
     async close() {
       const stopped = repeated.map((one) => one.stop())
-      await collector.close()
+      await Promise.all([collector.close(), verification.close()])
       await Promise.all(stopped)
     },
   }

@@ -22,6 +22,7 @@ const COMMANDS = [
   'gc',
   'usage',
   'runs',
+  'verify',
   'config check',
   'config show',
   'config schema',
