@@ -2,6 +2,7 @@ import { ConfigError } from '../config.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
 import { repoDelete, restore } from './undo.js'
+import { retentionPreview, retentionRun } from './retention.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
 import { storageUsage } from './storage-usage.js'
@@ -26,6 +27,8 @@ export const COMMANDS: readonly Command[] = [
   repoDelete,
   restore,
   gc,
+  retentionPreview,
+  retentionRun,
   storageUsage,
   runs,
   configCheck,
