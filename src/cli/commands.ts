@@ -4,6 +4,7 @@ import { gc } from './gc.js'
 import { history } from './history.js'
 import { manifestDelete, manifestList, manifestShow } from './manifests.js'
 import { repoDescribe, repoList, repoShow } from './repositories.js'
+import { retentionPreview, retentionRun } from './retention.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
 import { storageUsage } from './storage-usage.js'
@@ -40,6 +41,8 @@ export const COMMANDS: readonly Command[] = [
   history,
   restore,
   gc,
+  retentionPreview,
+  retentionRun,
   storageUsage,
   runs,
   verify,

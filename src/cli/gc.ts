@@ -3,7 +3,7 @@ import { formatBytes } from '../byte-sizes.js'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
 import { awaitRun, type RunAnswer } from './runs.js'
-import { localTimeText, Table } from './tables.js'
+import { countText, localTimeText, Table } from './tables.js'
 import { EXIT_OK } from './usage.js'
 
 export const gc: Command = managementCommand({
@@ -60,8 +60,4 @@ function tallyText({ manifests, blobs, repositories }: CollectReport['removed'])
     countText(blobs, 'blob'),
     ...(repositories > 0 ? [countText(repositories, 'repository', 'repositories')] : []),
   ].join(', ')
-}
-
-function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
 }

@@ -60,3 +60,8 @@ export function listText(entries: readonly (readonly [string, string | undefined
     .map(([name, value = '']) => `${name.padEnd(width)}  ${printable(value)}`.trimEnd() + '\n')
     .join('')
 }
+
+/** `1 tag`, `2 tags`. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}

@@ -6,6 +6,7 @@ import { KeptTags } from '../../../src/metadata/sqlite/kept-tags.js'
 import { migrate } from '../../../src/metadata/sqlite/migrate.js'
 import { Reads } from '../../../src/metadata/sqlite/reads.js'
 import { RunReads } from '../../../src/metadata/sqlite/run-reads.js'
+import { RetentionPlan } from '../../../src/metadata/sqlite/retention-plan.js'
 import { prepareWrites } from '../../../src/metadata/sqlite/writes.js'
 import { temporaryDirectory } from '../../support/directories.js'
 
@@ -24,6 +25,11 @@ const MAY_BE_SCANNED = new Set([
   'runs',
   // The first one, whichever it is.
   'untaggings',
+  // What a survey has noted in temporary tables, and sums of that.
+  'g',
+  'leaving_manifests',
+  'needed',
+  'CONSTANT',
   // The row that a subquery found, the list in a parameter, the full-text index.
   't',
   'json_each',
@@ -51,6 +57,7 @@ function statementsOf(connection: Connection): string[] {
   new Reads(connection)
   new KeptTags(connection)
   new RunReads(connection)
+  new RetentionPlan(connection)
   prepareWrites(connection)
   connection.prepare = prepare
   // The plan of an insert tells what foreign keys would look at only if they were deferred.
