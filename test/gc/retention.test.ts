@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Config } from '../../src/config.js'
 import type { RetentionOutlook, RetentionReport } from '../../src/gc/retention.js'
 import type { Ending } from '../../src/gc/runs.js'
-import type { RepositoryName } from '../../src/oci/reference.js'
+import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { eventually } from '../support/eventually.js'
 import {
   descriptor,
@@ -337,16 +337,10 @@ describe('a run', () => {
     expect(await run()).toMatchObject({ status: 'done', report: { deletedTags: 1, stayedTags: 0 } })
 
     expect(await tags()).toEqual(['b'])
-    const page = await answerOf<{ items: { identity: string; action: string; tag: string }[] }>(
-      app,
-      'GET',
-      `/repositories/${encodeURIComponent(name)}/history`,
-    ).catch(() => undefined)
-    expect(page?.items[0] ?? { tag: 'a', action: 'deleted' }).toMatchObject({
-      tag: 'a',
-      action: 'deleted',
-    })
-    await server.registry.undo.restoreTag(name as RepositoryName, 'a' as never, 'tester')
+    const path = `/repositories/${encodeURIComponent(name)}/history`
+    const { items } = await answerOf<{ items: object[] }>(app, 'GET', path)
+    expect(items[0]).toMatchObject({ tag: 'a', action: 'deleted', from: digest, by: 'retention' })
+    await server.registry.undo.restoreTag(name as RepositoryName, 'a' as Tag, 'tester')
     const { headers } = await app.inject(`/v2/${name}/manifests/a`)
     expect(headers['docker-content-digest']).toBe(digest)
   })
