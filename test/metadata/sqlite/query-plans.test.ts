@@ -65,13 +65,24 @@ function statementsOf(connection: Connection): string[] {
 }
 
 function planOf(connection: Connection, sql: string): string[] {
-  const named = [...sql.matchAll(/@(\w+)/g)].map(([, name]) => [name, 'x'])
-  const positional = [...sql.matchAll(/\?/g)].map(() => 'x')
-  const parameters: unknown[] = named.length > 0 ? [Object.fromEntries(named)] : positional
   return connection
     .prepare<unknown[], { detail: string }>(`explain query plan ${sql}`)
-    .all(...parameters)
+    .all(...parametersOf(sql))
     .map(({ detail }) => detail)
+}
+
+/** What SQLite's machine does for it; a plan does not tell in which direction an index is read. */
+function opcodesOf(connection: Connection, sql: string): string[] {
+  return connection
+    .prepare<unknown[], { opcode: string }>(`explain ${sql}`)
+    .all(...parametersOf(sql))
+    .map(({ opcode }) => opcode)
+}
+
+function parametersOf(sql: string): unknown[] {
+  const named = [...sql.matchAll(/@(\w+)/g)].map(([, name]) => [name, 'x'])
+  const positional = [...sql.matchAll(/\?/g)].map(() => 'x')
+  return named.length > 0 ? [Object.fromEntries(named)] : positional
 }
 
 it('answers every question by an index, however large the store is', async () => {
@@ -111,4 +122,15 @@ it('walks lists in the order of an index: only what clients list by two ways is 
   )
 
   expect(sorted.filter((sql) => !sql.includes('@subject'))).toEqual([])
+})
+
+it('looks for whoever needs a blob among the newest manifests first, not among all that were deleted', async () => {
+  const connection = await openStore()
+
+  const directions = statementsOf(connection)
+    .filter((sql) => sql.includes('order by o.manifest_id desc'))
+    .map((sql) => opcodesOf(connection, sql).filter((code) => code === 'Prev' || code === 'Next'))
+
+  // One for all references of a manifest, and one for a single blob.
+  expect(directions).toEqual([expect.arrayContaining(['Prev']), ['Prev']])
 })
