@@ -1,7 +1,9 @@
 import { ConfigError } from '../config.js'
+import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
 import { repoDelete, restore } from './undo.js'
+import { restoreBackup } from './restore-backup.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
 import { storageUsage } from './storage-usage.js'
@@ -30,6 +32,8 @@ export const COMMANDS: readonly Command[] = [
   storageUsage,
   runs,
   verify,
+  backup,
+  restoreBackup,
   configCheck,
   configShow,
   configSchemaCommand,

@@ -10,6 +10,8 @@ const COMMANDS = [
   'serve',
   'runs',
   'verify',
+  'backup',
+  'restore-backup',
   'config check',
   'config show',
   'config schema',
