@@ -8,6 +8,7 @@ import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
+import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
 import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
@@ -80,6 +81,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       })
       await v1.register(usageRoutes, { usage: maintenance.usage })
       await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
+      await v1.register(backupRoutes, { metadata, backups: maintenance.backups })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

@@ -15,6 +15,7 @@ const TAGS = [
   { name: 'usage', description: 'What takes up space.' },
   { name: 'runs', description: 'Runs of what cleans up, checks and copies.' },
   { name: 'verify', description: 'Whether what is kept is whole.' },
+  { name: 'backup', description: 'Copies of everything.' },
   { name: 'about', description: 'The API itself.' },
 ]
 

@@ -1,9 +1,11 @@
 import { ConfigError } from '../config.js'
+import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
 import { history } from './history.js'
 import { manifestDelete, manifestList, manifestShow } from './manifests.js'
 import { repoDescribe, repoList, repoShow } from './repositories.js'
+import { restoreBackup } from './restore-backup.js'
 import { retentionPreview, retentionRun } from './retention.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
@@ -46,6 +48,8 @@ export const COMMANDS: readonly Command[] = [
   storageUsage,
   runs,
   verify,
+  backup,
+  restoreBackup,
   configCheck,
   configShow,
   configSchemaCommand,

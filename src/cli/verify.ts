@@ -1,5 +1,6 @@
-import type { VerifyReport } from '../registry/verify/verify-run.js'
+import type { VerifyReport, VerifyRequest } from '../registry/verify/verify-run.js'
 import type { Command } from './commands.js'
+import type { Management } from './management-client.js'
 import { managementCommand } from './management-command.js'
 import { awaitRun, type RunAnswer } from './runs.js'
 import { EXIT_FAILED, EXIT_OK } from './usage.js'
@@ -27,15 +28,31 @@ export const verify: Command = managementCommand({
       await management.request('DELETE', '/verify/runs/current')
       return EXIT_OK
     }
-    const body = { content, repair, confirm }
-    const { id } = await management.request<RunAnswer>('POST', '/verify/runs', body)
-    const run = await awaitRun(management, id)
-    const report = run.report as unknown as VerifyReport
-    print(run, () => textOf(run, report))
-    const isClean = report.findingCount === report.repairedCount
-    return run.status === 'done' && isClean ? EXIT_OK : EXIT_FAILED
+    return runAndPrint(management, { content, repair, confirm }, print)
   },
 })
+
+/** Looks quickly, and prints for people what was found. */
+export function verifyAndPrint(
+  management: Management,
+  write: (text: string) => void,
+): Promise<number> {
+  const request = { content: false, repair: false, confirm: false }
+  return runAndPrint(management, request, (_run, runText) => write(runText()))
+}
+
+async function runAndPrint(
+  management: Management,
+  request: VerifyRequest,
+  print: (run: RunAnswer, runText: () => string) => void,
+): Promise<number> {
+  const { id } = await management.request<RunAnswer>('POST', '/verify/runs', request)
+  const run = await awaitRun(management, id)
+  const report = run.report as unknown as VerifyReport
+  print(run, () => textOf(run, report))
+  const isClean = report.findingCount === report.repairedCount
+  return run.status === 'done' && isClean ? EXIT_OK : EXIT_FAILED
+}
 
 function textOf({ id, status }: RunAnswer, report: VerifyReport): string {
   const { findings, findingCount, repairedCount } = report

@@ -1,6 +1,11 @@
+import path from 'node:path'
 import type { Config } from '../config.js'
 import type { RetentionRule } from '../metadata/metadata-store.js'
+import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
 import type { Registry, Stores } from '../registry/registry.js'
+import { BackupFiles } from '../storage/backup-files.js'
+import { berthVersion } from '../version.js'
+import { Backups } from './backups.js'
 import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
 import { Retention } from './retention.js'
@@ -14,6 +19,7 @@ export interface Maintenance {
   readonly retention: Retention
   readonly usage: Usage
   readonly verification: Verification
+  readonly backups: Backups
   /** Has all of it done by itself from now on. */
   start(): void
   /** Asks what is under way to end soon, and waits until it has. */
@@ -62,6 +68,13 @@ export function createMaintenance(
     everyMs: config.verify.everyDays * dayMs,
     brakePercent: gc.brakePercent,
   })
+  const dataDirectory = path.resolve(config.dataDirectory)
+  const backups = new Backups({
+    ...{ ...options, damage, removals, dataDirectory },
+    openCopy: (file) => SqliteMetadataStore.open({ file }),
+    openFiles: (to) => BackupFiles.open({ from: dataDirectory, to, mayLink: true }),
+    berth: berthVersion(),
+  })
   const historyMs = Math.max(history.days, undo.days) * dayMs
   const collect = async (signal: AbortSignal) => {
     // What a process before this one has begun is ended also where nothing is collected.
@@ -85,6 +98,7 @@ export function createMaintenance(
     collector,
     retention,
     verification,
+    backups,
     usage: new Usage(collector, { metadata, blobs, now, undoMs }),
     start() {
       const repeat = (
@@ -99,7 +113,12 @@ export function createMaintenance(
     },
     async close() {
       const stopped = repeated.map((one) => one.stop())
-      await Promise.all([collector.close(), retention.close(), verification.close()])
+      await Promise.all([
+        collector.close(),
+        retention.close(),
+        verification.close(),
+        backups.close(),
+      ])
       await Promise.all(stopped)
     },
   }

@@ -303,6 +303,18 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   getOrigin(): Promise<Origin>
 
   /**
+   * Copies everything, as it is at one moment and while others write, into a file that is not there
+   * yet. To be synced by the caller; what a failure leaves of it is of no use.
+   */
+  copyInto(file: string): Promise<void>
+
+  /**
+   * For a copy: ends what only the process that it is a copy of can go on with, the uploads and the
+   * removals of bytes.
+   */
+  forgetUnfinished(): Promise<void>
+
+  /**
    * Remembers when manifests were last asked for; those that are not there any more are left out. Not
    * durable: a power cut may take the latest times, and nothing but a rule about them would miss them.
    */

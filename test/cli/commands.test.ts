@@ -23,6 +23,8 @@ const COMMANDS = [
   'usage',
   'runs',
   'verify',
+  'backup',
+  'restore-backup',
   'config check',
   'config show',
   'config schema',

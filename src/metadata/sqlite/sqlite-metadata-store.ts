@@ -427,6 +427,14 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('beginStrayRemoval', digest, at)
   }
 
+  copyInto(file: string): Promise<void> {
+    return this.#survey.ask('copyInto', file)
+  }
+
+  forgetUnfinished(): Promise<void> {
+    return this.#writer.write('forgetUnfinished')
+  }
+
   getOrigin(): Promise<Origin> {
     return this.#read(() => this.#origin.get())
   }

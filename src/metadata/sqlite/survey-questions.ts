@@ -11,6 +11,7 @@ import type {
 } from '../metadata-verification.js'
 import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
+import { Copying } from './copying.js'
 import { RetentionPlan } from './retention-plan.js'
 import { Soundness } from './soundness.js'
 import { UsageSurvey } from './usage-survey.js'
@@ -30,6 +31,8 @@ export interface SurveyQuestions {
   readonly checkTable: (table: string) => string[]
   readonly measureStored: () => StoredBytes
   readonly planCollection: (terms: CollectTerms) => CollectionPlan
+  /** Copies the whole database, as it is at one moment, into a new file; syncs nothing. */
+  readonly copyInto: (file: string) => void
   readonly listKeptBlobs: (page: KeptBlobsRequest) => KeptBlob[]
   readonly findKeptBlobs: (digests: readonly Digest[]) => KeptBlob[]
   readonly listInMotion: (digests: readonly Digest[]) => Digest[]
@@ -48,6 +51,7 @@ export interface SurveyQuestions {
 }
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
+  const copying = new Copying(connection)
   const soundness = new Soundness(connection)
   const usage = new UsageSurvey(connection)
   const collection = new CollectPlan(connection)
@@ -59,6 +63,7 @@ export function prepareSurvey(connection: Connection): SurveyQuestions {
     checkTable: (table) => soundness.checkTable(table),
     measureStored: () => usage.measure(),
     planCollection: (terms) => collection.plan(terms),
+    copyInto: (file) => copying.copyInto(file),
     listKeptBlobs: (page) => blobs.list(page),
     findKeptBlobs: (digests) => blobs.find(digests),
     listInMotion: (digests) => blobs.listInMotion(digests),
