@@ -3,7 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildApp } from './app.js'
 import { createOperatorToken } from './auth/operator.js'
 import type { Config } from './config.js'
-import { takeDataDirectory } from './data-directory.js'
+import { requireFinished, takeDataDirectory } from './data-directory.js'
 import type { DurabilityLostError } from './errors.js'
 import { createMaintenance, type Maintenance } from './gc/maintenance.js'
 import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
@@ -50,6 +50,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
   }
   try {
+    requireFinished(directory)
     const blobs = await FsBlobStore.open(directory, {
       ...(sendsByKernel(config) && { sendfile: new Sendfile(log) }),
     })
@@ -60,8 +61,6 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     }
     const stores = { metadata, blobs }
     const registry = createRegistry(stores, config, log, now)
-    registry.verification.onDurabilityLost(onDurabilityLost)
-    undo.push(() => registry.verification.close())
     const maintenance = createMaintenance(stores, registry, config, {
       ...{ log, now, onDurabilityLost },
     })

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Database from 'better-sqlite3'
 import { syncPath } from './durable-files.js'
@@ -15,6 +15,12 @@ export class DataDirectoryError extends Error {
   }
 }
 
+/** Is in a directory that a backup is being restored into, until that is done. */
+export const UNFINISHED = 'berth.restoring'
+
+/** What a directory has in it while it is taken, and keeps. */
+export const LOCK_FILES: ReadonlySet<string> = new Set(['berth.lock', 'berth.pid'])
+
 /** What SQLite says of a lock that somebody else has. */
 const inUse = 'SQLITE_BUSY'
 
@@ -28,6 +34,15 @@ const inUse = 'SQLITE_BUSY'
  * @throws {@link DataDirectoryError} when another process has it, or it cannot be written
  */
 export function takeDataDirectory(directory: string): () => void {
+  return takeDirectory(directory, 'data directory')
+}
+
+/**
+ * As {@link takeDataDirectory}, any directory that only one process may write to.
+ *
+ * @param kind - what a person calls it
+ */
+export function takeDirectory(directory: string, kind: string): () => void {
   const pidFile = path.join(directory, 'berth.pid')
   let lock: Database.Database | undefined
   try {
@@ -37,10 +52,24 @@ export function takeDataDirectory(directory: string): () => void {
     writeFileSync(pidFile, `${process.pid}\n`)
   } catch (error) {
     lock?.close()
-    throw new DataDirectoryError(explain(error, directory, pidFile), { cause: error })
+    throw new DataDirectoryError(explain(error, `the ${kind} ${directory}`, pidFile), {
+      cause: error,
+    })
   }
   const held = lock
   return () => held.close()
+}
+
+/**
+ * A directory that a backup was being restored into is no registry yet, and must not become an empty one.
+ *
+ * @throws {@link DataDirectoryError}
+ */
+export function requireFinished(directory: string): void {
+  if (!existsSync(path.join(directory, UNFINISHED))) return
+  throw new DataDirectoryError(
+    `a backup was being restored into ${directory}, and has not come to its end: run berth restore-backup again`,
+  )
 }
 
 /** Its name has to survive a power cut too, and those of the folders made on the way to it. */
@@ -54,11 +83,9 @@ function makeDurably(directory: string): void {
 
 function explain(error: unknown, directory: string, pidFile: string): string {
   const code = errorCode(error)
-  if (code === inUse) {
-    return `the data directory ${directory} is in use by another Berth${holder(pidFile)}`
-  }
+  if (code === inUse) return `${directory} is in use by another Berth${holder(pidFile)}`
   const reason = error instanceof Error ? error.message : String(error)
-  return `the data directory ${directory} cannot be used: ${reason}`
+  return `${directory} cannot be used: ${reason}`
 }
 
 function holder(pidFile: string): string {

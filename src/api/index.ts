@@ -8,6 +8,7 @@ import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
+import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
 import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
@@ -16,11 +17,13 @@ import { describeRoutes, openApiRoutes } from './openapi.js'
 import { sendProblem } from './problems.js'
 import { gcRoutes } from './gc.js'
 import { repositoryRoutes } from './repositories.js'
+import { retentionRoutes } from './retention.js'
 import { runRoutes } from './runs.js'
 import { tagRoutes } from './tags.js'
 import { undoRoutes } from './undo.js'
 import { usageRoutes } from './usage.js'
 import { checkRequests, translatedCheck } from './validation.js'
+import { verifyRoutes } from './verify.js'
 
 export interface ApiOptions {
   readonly config: Config
@@ -70,7 +73,15 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(historyRoutes, { metadata, now, undoMs })
       await v1.register(undoRoutes, { undo: registry.undo })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
+      await v1.register(retentionRoutes, {
+        config,
+        metadata,
+        now,
+        retention: maintenance.retention,
+      })
       await v1.register(usageRoutes, { usage: maintenance.usage })
+      await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
+      await v1.register(backupRoutes, { metadata, backups: maintenance.backups })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

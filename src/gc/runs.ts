@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { DurabilityLostError, RegistryError } from '../errors.js'
-import type { MetadataStore, RunKind, RunStatus } from '../metadata/metadata-store.js'
+import type { MetadataStore, Run, RunKind, RunStatus } from '../metadata/metadata-store.js'
 
 export interface RunsOptions {
   readonly metadata: MetadataStore
@@ -13,6 +13,8 @@ export interface RunsOptions {
 export interface Ending<Report> {
   readonly status: Exclude<RunStatus, 'running'>
   readonly report: Report
+  /** Where a later one can go on with it. */
+  readonly position?: string
 }
 
 /** A run while it is under way. */
@@ -20,6 +22,8 @@ export interface RunUnderWay<Report> {
   readonly id: number
   /** Asks it to end soon. */
   readonly signal: AbortSignal
+  /** Whether it is asked so for good, and not because the process ends. */
+  isCancelled(): boolean
   /** Writes down how far it has come. */
   record(report: Report, position?: string): Promise<void>
 }
@@ -34,7 +38,8 @@ export interface BegunRun<Report> {
 export class Runs<Report extends object> {
   readonly #kind: RunKind
   readonly #options: RunsOptions
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
+  #isClosed = false
   #underWay: Promise<void> | undefined
 
   constructor(kind: RunKind, options: RunsOptions) {
@@ -69,10 +74,26 @@ export class Runs<Report extends object> {
       release()
       throw error
     }
-    const ended = this.#recorded(id, report, work).finally(release)
-    // Whoever waits for it learns of its failure; nobody need.
-    ended.catch(() => undefined)
-    return { id, ended }
+    return this.#leave(id, report, work, release)
+  }
+
+  /**
+   * Goes on with a run that was interrupted.
+   *
+   * @throws {@link RegistryError} `CONFLICT`
+   */
+  async goOn(
+    { id, report, position }: Run,
+    work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
+  ): Promise<BegunRun<Report>> {
+    const release = this.#occupy()
+    try {
+      await this.#options.metadata.recordRun({ id, status: 'running', report, position })
+    } catch (error) {
+      release()
+      throw error
+    }
+    return this.#leave(id, report as Report, work, release)
   }
 
   /**
@@ -89,10 +110,16 @@ export class Runs<Report extends object> {
     }
   }
 
-  /** Asks the run under way to end, and waits for it. */
-  async close(): Promise<void> {
+  /** Asks the run under way to end for good, and waits for it. */
+  async cancel(): Promise<void> {
     this.#stop.abort()
     await this.#underWay
+  }
+
+  /** Asks the run under way to end, waits for it, and has no other begin. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.cancel()
   }
 
   /** Keeps others away until what this gives is called. */
@@ -100,12 +127,26 @@ export class Runs<Report extends object> {
     if (this.#underWay) {
       throw new RegistryError('CONFLICT', `a ${this.#kind} run is under way; wait for its end`)
     }
+    if (this.#isClosed) throw new RegistryError('UNAVAILABLE', 'the registry is stopping')
+    this.#stop = new AbortController()
     let resolve: () => void = () => undefined
     this.#underWay = new Promise<void>((settle) => (resolve = settle))
     return () => {
       this.#underWay = undefined
       resolve()
     }
+  }
+
+  #leave(
+    id: number,
+    report: Report,
+    work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
+    release: () => void,
+  ): BegunRun<Report> {
+    const ended = this.#recorded(id, report, work).finally(release)
+    // Whoever waits for it learns of its failure; nobody need.
+    ended.catch(() => undefined)
+    return { id, ended }
   }
 
   async #recorded(
@@ -122,7 +163,7 @@ export class Runs<Report extends object> {
       await metadata.recordRun({ ...progress, ...(position !== undefined && { position }) })
     }
     try {
-      const ending = await work({ id, signal, record })
+      const ending = await work({ id, signal, isCancelled: () => !this.#isClosed, record })
       await metadata.recordRun({ id, ...ending, finishedAt: now() })
       return { id, ...ending }
     } catch (error) {

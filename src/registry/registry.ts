@@ -14,7 +14,6 @@ import { Search } from './search.js'
 import { tagRulesOf } from './tag-rules.js'
 import { Undo } from './undo.js'
 import { Uploads } from './uploads.js'
-import { Verification } from './verification.js'
 
 export interface Stores {
   readonly metadata: MetadataStore
@@ -30,7 +29,7 @@ export interface Registry {
   readonly pulls: Pulls
   readonly undo: Undo
   readonly removals: FileRemovals
-  readonly verification: Verification
+  readonly damage: Damage
 }
 
 export const dayMs = 24 * 60 * 60 * 1000
@@ -83,15 +82,6 @@ export function createRegistry(
     pulls,
     undo: new Undo(stores.metadata, manifests, { now, undoMs, tagRulesOf: rulesOf }),
     removals,
-    verification: new Verification(stores, log, {
-      now,
-      damage,
-      finishRemovals,
-      allowsMissingBlobs: config.deletes.referencedBlobs === 'allow',
-      isRequired: (child) => manifests.isRequired(child),
-      bytesPerSecond: config.verify.bytesPerSecond,
-      everyMs: config.verify.everyDays * dayMs,
-      brakePercent: config.gc.brakePercent,
-    }),
+    damage,
   }
 }

@@ -4,9 +4,11 @@ import { copyFile, link, lstat, mkdir, open, rename, rm, type FileHandle } from 
 import path from 'node:path'
 import { errorCode } from '../errors.js'
 import { algorithmOf, type Digest } from '../oci/digest.js'
+import type { StoredFiles, StoredFilesRequest } from './blob-store.js'
 import { digestOfFile } from './file-digest.js'
 import { isAbsent, otherContent, readFailure } from './fs-errors.js'
 import { BLOBS, blobName } from './fs-layout.js'
+import { listBlobFiles } from './fs-listing.js'
 import { openWhole } from './fs-whole-file.js'
 
 export interface BackupFilesOptions {
@@ -94,6 +96,16 @@ export class BackupFiles {
     } finally {
       await file.close()
     }
+  }
+
+  /** What lies there by now, in the order of digests: as `BlobStore.listBlobs`. */
+  list(page: StoredFilesRequest): Promise<StoredFiles> {
+    return listBlobFiles(this.#options.to, page)
+  }
+
+  /** Removes one that is not needed any more, if it is there. */
+  async remove(digest: Digest): Promise<void> {
+    await rm(path.join(this.#options.to, blobName(digest)), { recursive: true, force: true })
   }
 
   /** Makes durable what has been done, and leaves nothing but blobs behind. */

@@ -6,7 +6,30 @@ import { loadConfig } from '../../src/config.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { runBerth } from '../support/process.js'
 
-const COMMANDS = ['serve', 'runs', 'config check', 'config show', 'config schema', 'version']
+const COMMANDS = [
+  'serve',
+  'repo list',
+  'repo show',
+  'repo describe',
+  'repo delete',
+  'tag list',
+  'tag delete',
+  'manifest list',
+  'manifest show',
+  'manifest delete',
+  'history',
+  'restore',
+  'gc',
+  'usage',
+  'runs',
+  'verify',
+  'backup',
+  'restore-backup',
+  'config check',
+  'config show',
+  'config schema',
+  'version',
+]
 
 async function configFile(settings: object): Promise<string> {
   const file = path.join(await temporaryDirectory(), 'berth.json')

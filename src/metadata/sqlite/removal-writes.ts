@@ -4,10 +4,15 @@ import type { Connection } from './connection.js'
 /** What ends removals, and forgets what is too old to be of use. */
 export class RemovalWrites {
   readonly #forgetFileRemoval: Statement<[string]>
+  readonly #forgetUnfinished: readonly Statement<[]>[]
   readonly #forgetHistory: Statement<[{ readonly before: number; readonly limit: number }]>
 
   constructor(connection: Connection) {
     this.#forgetFileRemoval = connection.prepare('delete from file_removals where digest = ?')
+    // All of each: there are no more than sessions can be open.
+    this.#forgetUnfinished = ['uploads', 'upload_remains', 'file_removals'].map((table) =>
+      connection.prepare<[]>(`delete from ${table}`),
+    )
     // Ids rise with time, so what is old is in front: those behind are not looked at.
     this.#forgetHistory = connection.prepare(
       `delete from history where id in (
@@ -18,6 +23,10 @@ export class RemovalWrites {
 
   forgetFileRemovals(digests: readonly string[]): void {
     for (const digest of digests) this.#forgetFileRemoval.run(digest)
+  }
+
+  forgetUnfinished(): void {
+    for (const statement of this.#forgetUnfinished) statement.run()
   }
 
   forgetHistory(before: number, limit: number): boolean {

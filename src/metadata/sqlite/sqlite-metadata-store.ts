@@ -48,6 +48,11 @@ import type {
   RestoreRepository,
   RestoreTag,
   RestoreTagsOf,
+  RetentionPage,
+  RetentionPosition,
+  RetentionSummary,
+  RetentionSurveyTerms,
+  RetentionTerms,
   RoomRequest,
   Run,
   RunProgress,
@@ -422,8 +427,28 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('beginStrayRemoval', digest, at)
   }
 
+  copyInto(file: string): Promise<void> {
+    return this.#survey.ask('copyInto', file)
+  }
+
+  forgetUnfinished(): Promise<void> {
+    return this.#writer.write('forgetUnfinished')
+  }
+
   getOrigin(): Promise<Origin> {
     return this.#read(() => this.#origin.get())
+  }
+
+  listRetention(
+    terms: RetentionTerms,
+    limit: number,
+    after?: RetentionPosition,
+  ): Promise<RetentionPage> {
+    return this.#survey.ask('listRetention', terms, limit, after)
+  }
+
+  surveyRetention(terms: RetentionSurveyTerms): Promise<RetentionSummary> {
+    return this.#survey.ask('surveyRetention', terms)
   }
 
   recordPulls(pulls: readonly Pull[]): Promise<void> {

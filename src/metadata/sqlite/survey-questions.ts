@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.js'
-import type { CollectionPlan, CollectTerms, StoredBytes } from '../metadata-store.js'
+import type { CollectionPlan, CollectTerms, MetadataStore, StoredBytes } from '../metadata-store.js'
 import type {
   CheckedContents,
   CheckedRows,
@@ -11,6 +11,8 @@ import type {
 } from '../metadata-verification.js'
 import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
+import { Copying } from './copying.js'
+import { RetentionPlan } from './retention-plan.js'
 import { Soundness } from './soundness.js'
 import { UsageSurvey } from './usage-survey.js'
 import { VerifyBlobs } from './verify-blobs.js'
@@ -29,6 +31,8 @@ export interface SurveyQuestions {
   readonly checkTable: (table: string) => string[]
   readonly measureStored: () => StoredBytes
   readonly planCollection: (terms: CollectTerms) => CollectionPlan
+  /** Copies the whole database, as it is at one moment, into a new file; syncs nothing. */
+  readonly copyInto: (file: string) => void
   readonly listKeptBlobs: (page: KeptBlobsRequest) => KeptBlob[]
   readonly findKeptBlobs: (digests: readonly Digest[]) => KeptBlob[]
   readonly listInMotion: (digests: readonly Digest[]) => Digest[]
@@ -38,19 +42,28 @@ export interface SurveyQuestions {
   readonly checkContents: (contents: KeptContents, after?: Digest) => CheckedContents
   readonly isContentSound: (contents: KeptContents, digest: Digest) => boolean
   readonly findHolders: (digest: Digest) => Holders
+  readonly listRetention: (
+    ...args: Parameters<MetadataStore['listRetention']>
+  ) => Awaited<ReturnType<MetadataStore['listRetention']>>
+  readonly surveyRetention: (
+    ...args: Parameters<MetadataStore['surveyRetention']>
+  ) => Awaited<ReturnType<MetadataStore['surveyRetention']>>
 }
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
+  const copying = new Copying(connection)
   const soundness = new Soundness(connection)
   const usage = new UsageSurvey(connection)
   const collection = new CollectPlan(connection)
   const blobs = new VerifyBlobs(connection)
   const rows = new VerifyRows(connection)
+  const retention = new RetentionPlan(connection)
   return {
     listTables: () => soundness.listTables(),
     checkTable: (table) => soundness.checkTable(table),
     measureStored: () => usage.measure(),
     planCollection: (terms) => collection.plan(terms),
+    copyInto: (file) => copying.copyInto(file),
     listKeptBlobs: (page) => blobs.list(page),
     findKeptBlobs: (digests) => blobs.find(digests),
     listInMotion: (digests) => blobs.listInMotion(digests),
@@ -60,5 +73,7 @@ export function prepareSurvey(connection: Connection): SurveyQuestions {
     checkContents: (contents, after) => blobs.checkContents(contents, after),
     isContentSound: (contents, digest) => blobs.isContentSound(contents, digest),
     findHolders: (digest) => blobs.findHolders(digest),
+    listRetention: (...args) => retention.page(...args),
+    surveyRetention: (terms) => retention.summarize(terms),
   }
 }

@@ -35,6 +35,7 @@ type WriteName =
   | 'expireUploads'
   | 'forgetFileRemovals'
   | 'forgetHistory'
+  | 'forgetUnfinished'
   | 'forgetUploadRemains'
   | 'markBlobDamaged'
   | 'mountBlob'
@@ -131,6 +132,7 @@ export function prepareWrites(connection: Connection): Writes {
     forgetFileRemovals: (...args) => removals.forgetFileRemovals(...args),
     forgetHistory: (...args) => removals.forgetHistory(...args),
     forgetReceivedDigests: () => uploads.forgetReceivedDigests(),
+    forgetUnfinished: () => removals.forgetUnfinished(),
     forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
     markBlobDamaged: (...args) => blobs.markBlobDamaged(...args),
     mountBlob: (...args) => blobs.mountBlob(...args),

@@ -1,10 +1,16 @@
+import type { MetadataStore } from '../../metadata/metadata-store.js'
 import type { KeptBlob } from '../../metadata/metadata-verification.js'
 import type { Digest } from '../../oci/digest.js'
-import type { StoredFile } from '../../storage/blob-store.js'
-import type { VerifyContext } from './context.js'
+import type { BlobStore, StoredFile } from '../../storage/blob-store.js'
 
 /** Rows, and files, in memory at once. */
 const pageSize = 1_000
+
+export interface PairsContext {
+  readonly metadata: Pick<MetadataStore, 'listKeptBlobs'>
+  readonly blobs: Pick<BlobStore, 'listBlobs'>
+  readonly signal: AbortSignal
+}
 
 /** A file in the place of a blob. */
 export type BlobFile = StoredFile & { readonly digest: Digest }
@@ -22,7 +28,7 @@ export type Pair =
  * @param onStray - gets what lies among the files and is none of a blob
  */
 export async function* pairs(
-  context: VerifyContext,
+  context: PairsContext,
   onInline: (blob: KeptBlob) => Promise<void>,
   onStray: (file: StoredFile) => Promise<void>,
 ): AsyncGenerator<Pair> {
@@ -46,7 +52,7 @@ export async function* pairs(
 
 /** Every blob that has a row, from a digest on. */
 export async function* keptBlobs(
-  { metadata, signal }: Pick<VerifyContext, 'metadata' | 'signal'>,
+  { metadata, signal }: Pick<PairsContext, 'metadata' | 'signal'>,
   after?: Digest,
 ): AsyncGenerator<KeptBlob> {
   for (let last = after; ;) {
@@ -62,7 +68,7 @@ export async function* keptBlobs(
 }
 
 async function* blobFiles(
-  { blobs, signal }: VerifyContext,
+  { blobs, signal }: PairsContext,
   onStray: (file: StoredFile) => Promise<void>,
 ): AsyncGenerator<BlobFile, undefined> {
   for (let after: string | undefined; ;) {

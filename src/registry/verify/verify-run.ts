@@ -161,7 +161,7 @@ export class VerifyRun {
   }
 }
 
-export const NOTHING: Readonly<Checked> = {
+const NOTHING: Readonly<Checked> = {
   blobs: 0,
   files: 0,
   uploads: 0,

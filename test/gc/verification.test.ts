@@ -409,7 +409,7 @@ describe('a run of verification', () => {
     const second = await ask(server.app, 'POST', '/verify/runs', { body: {} })
 
     expect(second.statusCode).toBe(409)
-    expect(problemOf(second).detail).toContain('is being verified already')
+    expect(problemOf(second).detail).toContain('a verify run is under way')
     expect((await ask(server.app, 'DELETE', '/verify/runs/current')).statusCode).toBe(204)
     expect(await endOf(server.app, id)).toMatchObject({ status: 'stopped' })
   })
@@ -444,7 +444,7 @@ describe('a run of verification', () => {
     await ask(server.app, 'DELETE', '/verify/runs/current')
 
     const again = await behindItsBack(server, () => undefined, { config: slow })
-    await again.server.registry.verification.startIfDue()
+    await again.server.maintenance.verification.beginIfDue()
 
     expect(await answerOf(again.app, 'GET', '/verify')).toMatchObject({
       lastRun: { id, status: 'stopped' },
@@ -454,14 +454,14 @@ describe('a run of verification', () => {
   it('begins by itself when the last one is long ago', async () => {
     let now = Date.now()
     const server = await registryWithImage({ config, now: () => now })
-    const { verification } = server.server.registry
+    const { verification } = server.server.maintenance
     const day = 24 * 60 * 60 * 1000
 
     now += 29 * day
-    await verification.startIfDue()
+    await verification.beginIfDue()
     const early = await answerOf<Record<string, unknown>>(server.app, 'GET', '/verify')
     now += 1.1 * day
-    await verification.startIfDue()
+    await verification.beginIfDue()
     const due = await answerOf<{ lastRun: VerifiedRun }>(server.app, 'GET', '/verify')
     const run = await endOf(server.app, due.lastRun.id)
 

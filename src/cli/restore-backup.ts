@@ -1,0 +1,56 @@
+import path from 'node:path'
+import { formatBytes } from '../byte-sizes.js'
+import { CONFIG_FILE_VARIABLE, loadConfig } from '../config.js'
+import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
+import { restoreBackup as restore, type RestoredBackup } from '../registry/backup/restore-backup.js'
+import { BackupFiles } from '../storage/backup-files.js'
+import { FsBlobStore } from '../storage/fs-blob-store.js'
+import type { Command } from './commands.js'
+import { openManagement } from './management-client.js'
+import { localTimeText } from './tables.js'
+import { EXIT_FAILED, parseArguments } from './usage.js'
+import { verifyAndPrint } from './verify.js'
+
+export const restoreBackup: Command = {
+  name: 'restore-backup',
+  usage: 'DIRECTORY --data NEW [--config FILE]',
+  summary: 'Makes a registry of a backup, in a new directory.',
+  help: `  --data NEW        the data directory to be made: empty, or not there yet
+  --config FILE     the configuration that it will be served with
+
+Every blob is hashed on its way, and the new registry is verified. Run it again when it was interrupted.`,
+  async run(args) {
+    const options = { config: { type: 'string' }, data: { type: 'string' } } as const
+    const parsed = parseArguments(args, options, ['DIRECTORY'])
+    const { config: file = process.env[CONFIG_FILE_VARIABLE], data } = parsed.options
+    const config = loadConfig({
+      environment: process.env,
+      ...(file !== undefined && { file }),
+      ...(data !== undefined && { flags: { data } }),
+    })
+    const to = path.resolve(config.dataDirectory)
+    const restored = await restore({
+      from: path.resolve(parsed.operands[0] ?? ''),
+      to,
+      openMetadata: (database) => SqliteMetadataStore.open({ file: database }),
+      openBlobs: (directory) => FsBlobStore.open(directory),
+      openFiles: (from, into) => BackupFiles.open({ from, to: into, mayLink: false }),
+      now: Date.now,
+    })
+    process.stdout.write(textOf(restored, to))
+    const management = await openManagement(config)
+    try {
+      const code = await verifyAndPrint(management, (text) => void process.stdout.write(text))
+      return restored.lost > 0 ? EXIT_FAILED : code
+    } finally {
+      await management.close()
+    }
+  },
+}
+
+function textOf({ backup, blobs, blobBytes, lost }: RestoredBackup, to: string): string {
+  const from = `the backup of ${localTimeText(backup.madeAt)} (Berth ${backup.berth})`
+  const lines = [`Restored ${from} to ${to}: ${blobs} blobs in files, ${formatBytes(blobBytes)}.`]
+  if (lost > 0) lines.push(`${lost} blobs are damaged in the backup, and count as absent.`)
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,104 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { errorCode, isDiskFull } from '../errors.js'
+import { BackupFolder } from '../registry/backup/backup-folder.js'
+import { Backup, type BackupContext, type BackupTally } from '../registry/backup/backup.js'
+import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
+
+export interface BackupsOptions extends RunsOptions, Omit<BackupContext, 'signal'> {
+  readonly dataDirectory: string
+}
+
+/** How far a backup has come, as it is kept. */
+export interface BackupReport extends Partial<BackupTally> {
+  /** For a person, where it has not come to its end, or lacks something. */
+  readonly message?: string
+}
+
+/** How often is written down how far a backup has come. */
+const recordMs = 2_000
+
+/** Backups of a registry while it is used, each a run. */
+export class Backups {
+  readonly #options: BackupsOptions
+  readonly #log: FastifyBaseLogger
+  readonly #runs: Runs<BackupReport>
+
+  constructor(options: BackupsOptions) {
+    this.#options = options
+    this.#log = options.log
+    this.#runs = new Runs('backup', options)
+  }
+
+  /**
+   * Begins a backup into a folder.
+   *
+   * @param directory - an absolute path; made when it is not there
+   * @throws {@link RegistryError} `REQUEST_INVALID` when the folder cannot be used, `CONFLICT` while it
+   *   is, or another backup is under way
+   */
+  async begin(directory: string, identity: string): Promise<BegunRun<BackupReport>> {
+    const { metadata, dataDirectory } = this.#options
+    const { registry } = await metadata.getOrigin()
+    const folder = await BackupFolder.take(directory, { id: registry, dataDirectory })
+    try {
+      const begun = await this.#runs.begin({ directory }, identity, {}, (run) =>
+        this.#make(run, folder),
+      )
+      void begun.ended.catch(() => undefined).finally(() => folder.close())
+      return begun
+    } catch (error) {
+      folder.close()
+      throw error
+    }
+  }
+
+  /** Stops the backup under way; the one before it stays. */
+  close(): Promise<void> {
+    return this.#runs.close()
+  }
+
+  async #make(run: RunUnderWay<BackupReport>, folder: BackupFolder): Promise<Ending<BackupReport>> {
+    const { directory } = folder
+    const backup = new Backup({ ...this.#options, signal: run.signal }, folder)
+    let recordedAt = performance.now()
+    try {
+      await backup.make(async () => {
+        if (performance.now() - recordedAt < recordMs) return
+        await run.record(backup.tally)
+        recordedAt = performance.now()
+      })
+    } catch (error) {
+      const message = run.signal.aborted ? 'the run was stopped' : expected(error, directory)
+      if (message === undefined) throw error
+      this.#log.warn({ err: error, run: run.id, directory }, 'a backup could not be made')
+      const status = run.signal.aborted ? 'stopped' : 'failed'
+      return { status, report: { ...backup.tally, message: `${message}; ${stays}` } }
+    }
+    const { missing } = backup.tally
+    this.#log.info({ run: run.id, directory, ...backup.tally }, 'a backup was made')
+    if (missing === 0) return { status: 'done', report: backup.tally }
+    const message = `${missing} blobs are damaged or missing in the registry, and are not in its backup: berth verify tells which`
+    return { status: 'done', report: { ...backup.tally, message } }
+  }
+}
+
+const stays = 'the backup before it is as it was'
+
+/** What to tell of an error that is nobody's mistake here; undefined for others. */
+function expected(error: unknown, directory: string): string | undefined {
+  const code = causes(error).map(errorCode).find(Boolean) ?? ''
+  const isFull = causes(error).some((cause) => isDiskFull(cause) || isFullForSqlite(cause))
+  if (isFull) return `the disk of ${directory} has no room left`
+  if (/^E(IO|ACCES|PERM|ROFS|NOENT|NOTDIR|STALE)$/.test(code)) {
+    return `${directory} cannot be written to: ${code}`
+  }
+  return undefined
+}
+
+function isFullForSqlite(error: unknown): boolean {
+  return error instanceof Error && /SQLITE_FULL/.test(`${errorCode(error) ?? ''} ${error.message}`)
+}
+
+function causes(error: unknown): unknown[] {
+  return error instanceof Error ? [error, ...causes(error.cause)] : []
+}

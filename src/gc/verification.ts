@@ -1,0 +1,181 @@
+import type { Run } from '../metadata/metadata-store.js'
+import type { VerifyContext } from '../registry/verify/context.js'
+import {
+  isContentStep,
+  VerifyRun,
+  type VerifyPosition,
+  type VerifyReport,
+  type VerifyRequest,
+  type VerifyState,
+} from '../registry/verify/verify-run.js'
+import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
+
+export interface VerificationOptions
+  extends RunsOptions, Omit<VerifyContext, 'repair' | 'identity' | 'signal' | 'checked' | 'find'> {
+  /** How long after a run that has hashed everything the next one begins by itself; 0: never. */
+  readonly everyMs: number
+  /** The share of all blobs that a repair may mark as lost without being told twice. */
+  readonly brakePercent: number
+}
+
+/** How often is written down how far a run has come. */
+const recordMs = 2_000
+
+/** When a run by the clock has failed, the next one tries again so much later. */
+const retryMs = 60 * 60 * 1000
+
+/** Looked at for one that hashes everything: others may have come since. */
+const runsSearched = 100
+
+/** The latest, and of those that hash everything the latest too. */
+export interface VerifyRuns {
+  readonly last?: Run
+  readonly lastContent?: Run
+  /** When the next of the latter begins by itself. */
+  readonly nextContentAt?: number
+}
+
+/**
+ * Looks whether what the stores keep is whole, and repairs what can be: on request, and by the clock.
+ * A run that hashes everything goes on after a restart where it was.
+ */
+export class Verification {
+  readonly #options: VerificationOptions
+  readonly #runs: Runs<VerifyReport>
+
+  constructor(options: VerificationOptions) {
+    this.#options = options
+    this.#runs = new Runs('verify', options)
+  }
+
+  /**
+   * Begins a run. When the one before it hashes everything, was interrupted and was asked for the same,
+   * it goes on with that.
+   *
+   * @throws {@link RegistryError} `CONFLICT` while another is under way
+   */
+  async begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
+    const { lastContent } = await this.find()
+    const isSame =
+      lastContent !== undefined && canGoOn(lastContent) && isAsked(lastContent, request)
+    return isSame ? this.#goOn(lastContent) : this.#begin(request, identity)
+  }
+
+  /** Begins what is due by the clock, and goes on with what a restart has interrupted. */
+  async beginIfDue(): Promise<void> {
+    if (this.#runs.areUnderWay) return
+    const { lastContent, nextContentAt } = await this.find()
+    if (lastContent && canGoOn(lastContent)) await this.#goOn(lastContent)
+    else if (nextContentAt !== undefined && nextContentAt <= this.#options.now()) {
+      await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
+    }
+  }
+
+  /** What has been run, and what will be. */
+  async find(): Promise<VerifyRuns> {
+    const { metadata } = this.#options
+    const runs = await metadata.listRuns({ kind: 'verify', limit: runsSearched })
+    const [last] = runs
+    const lastContent = runs.find(({ options }) => (options as VerifyRequest).content)
+    const nextContentAt = await this.#nextContentAt(lastContent)
+    return {
+      ...(last && { last }),
+      ...(lastContent && { lastContent }),
+      ...(nextContentAt !== undefined && { nextContentAt }),
+    }
+  }
+
+  /** Stops the run under way, if there is one, for good. */
+  cancel(): Promise<void> {
+    return this.#runs.cancel()
+  }
+
+  /** Interrupts the run under way, and has no other begin. */
+  close(): Promise<void> {
+    return this.#runs.close()
+  }
+
+  async #nextContentAt(last: Run | undefined): Promise<number | undefined> {
+    const { everyMs, metadata } = this.#options
+    if (everyMs === 0) return undefined
+    if (last === undefined) return (await metadata.getOrigin()).createdAt + everyMs
+    if (last.finishedAt === undefined) return undefined
+    return last.finishedAt + (last.status === 'failed' ? Math.min(retryMs, everyMs) : everyMs)
+  }
+
+  #begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
+    const verifyRun = (run: RunUnderWay<VerifyReport>) =>
+      this.#execute(run, this.#prepare(request, identity, run.signal))
+    const { report } = this.#prepare(request, identity, new AbortController().signal)
+    return this.#runs.begin(request, identity, report, verifyRun)
+  }
+
+  #goOn(before: Run): Promise<BegunRun<VerifyReport>> {
+    const request = before.options as VerifyRequest
+    return this.#runs.goOn(before, (run) =>
+      this.#execute(run, this.#prepare(request, before.identity, run.signal, stateOf(before))),
+    )
+  }
+
+  #prepare(
+    request: VerifyRequest,
+    identity: string,
+    signal: AbortSignal,
+    before?: VerifyState,
+  ): VerifyRun {
+    return new VerifyRun({ ...this.#options, identity, signal }, request, before)
+  }
+
+  async #execute(
+    run: RunUnderWay<VerifyReport>,
+    verifyRun: VerifyRun,
+  ): Promise<Ending<VerifyReport>> {
+    const { log, brakePercent } = this.#options
+    const positionOf = () => JSON.stringify(verifyRun.position)
+    try {
+      await run.record(verifyRun.report, positionOf())
+      const brake = await verifyRun.findBrake(brakePercent)
+      if (brake !== undefined) {
+        log.warn({ run: run.id }, brake)
+        return { status: 'braked', report: { ...verifyRun.report, message: brake } }
+      }
+      let recordedAt = performance.now()
+      let recordedCount = 0
+      await verifyRun.execute(async () => {
+        const { findingCount } = verifyRun.report
+        if (performance.now() - recordedAt < recordMs && findingCount === recordedCount) return
+        await run.record(verifyRun.report, positionOf())
+        recordedAt = performance.now()
+        recordedCount = findingCount
+      })
+    } catch (error) {
+      if (!run.signal.aborted) throw error
+      const report = { ...verifyRun.report, message: 'the run was stopped' }
+      // One that was given up for good has no place to go on from.
+      return { status: 'stopped', report, ...(!run.isCancelled() && { position: positionOf() }) }
+    }
+    this.#tell(run.id, verifyRun.report)
+    return { status: 'done', report: verifyRun.report }
+  }
+
+  #tell(run: number, { findings, findingCount, repairedCount }: VerifyReport): void {
+    const { log } = this.#options
+    for (const finding of findings) log.warn({ run, ...finding }, 'verification has found')
+    log.info({ run, findingCount, repairedCount }, 'the registry was verified')
+  }
+}
+
+function canGoOn({ status, position }: Run): boolean {
+  return status === 'stopped' && position !== ''
+}
+
+function isAsked({ options }: Run, { content, repair }: VerifyRequest): boolean {
+  const before = options as VerifyRequest
+  return before.content === content && before.repair === repair
+}
+
+/** What a run can go on with; undefined when it has to begin anew. */
+function stateOf({ report, position }: Run): VerifyState | undefined {
+  const at = JSON.parse(position) as VerifyPosition
+  return isContentStep(at.step) ? { report: report as VerifyReport, position: at } : undefined
+}

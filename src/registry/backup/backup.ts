@@ -1,0 +1,178 @@
+import { stat } from 'node:fs/promises'
+import type { MetadataStore } from '../../metadata/metadata-store.js'
+import type { KeptBlob } from '../../metadata/metadata-verification.js'
+import type { Digest } from '../../oci/digest.js'
+import type { BackupFiles, Transfer } from '../../storage/backup-files.js'
+import { BlobDamagedError } from '../../storage/blob-store.js'
+import type { Damage } from '../damage.js'
+import type { FileRemovals } from '../file-removals.js'
+import { keptBlobs, pairs } from '../verify/blob-files.js'
+import type { BackupFolder } from './backup-folder.js'
+
+/** How far a backup has come. */
+export interface BackupTally {
+  /** Blobs in files, and their bytes. */
+  readonly blobs: number
+  readonly blobBytes: number
+  /** How they have come there: see `Transfer`. */
+  readonly transfers: Readonly<Record<Transfer, number>>
+  /** Blobs that the registry has lost, and the backup cannot have. */
+  readonly missing: number
+  /** Blobs of earlier backups that this one does not need. */
+  readonly removed: number
+  readonly databaseBytes: number
+}
+
+export interface BackupContext {
+  readonly metadata: MetadataStore
+  readonly removals: FileRemovals
+  readonly damage: Damage
+  /** Opens a copy of the database, as a store of its own. */
+  readonly openCopy: (file: string) => Promise<MetadataStore>
+  readonly openFiles: (directory: string) => Promise<BackupFiles>
+  readonly berth: string
+  readonly now: () => number
+  readonly signal: AbortSignal
+}
+
+const EMPTY: BackupTally = {
+  ...{ blobs: 0, blobBytes: 0, missing: 0, removed: 0, databaseBytes: 0 },
+  transfers: { present: 0, cloned: 0, linked: 0, copied: 0 },
+}
+
+/** What is removed after one backup; the next one finds the rest. */
+const staleMax = 100_000
+
+/**
+ * Brings a registry that is being used into a folder: its database as it is at one moment, and every
+ * blob that this needs. Meanwhile no blob is removed.
+ */
+export class Backup {
+  readonly #context: BackupContext
+  readonly #folder: BackupFolder
+  readonly #stale: Digest[] = []
+  #tally: BackupTally = EMPTY
+
+  constructor(context: BackupContext, folder: BackupFolder) {
+    this.#context = context
+    this.#folder = folder
+  }
+
+  get tally(): BackupTally {
+    return this.#tally
+  }
+
+  /**
+   * @param onProgress - told after each blob; what it throws ends the backup
+   * @throws what the stores and the folder throw; the folder has the backup before then
+   */
+  async make(onProgress: () => Promise<void>): Promise<void> {
+    const { metadata, berth, now, signal } = this.#context
+    const folder = this.#folder
+    const files = await this.#context.openFiles(folder.directory)
+    await folder.clear()
+    const at = now()
+    const copy = await this.#copy(files, onProgress)
+    try {
+      await this.#verify(copy, files)
+      await copy.forgetUnfinished()
+      signal.throwIfAborted()
+    } finally {
+      // As long as it is open, a part of it may be in its log.
+      await copy.close()
+    }
+    const { size: databaseBytes } = await stat(folder.partialDatabase)
+    this.#tally = { ...this.#tally, databaseBytes }
+    const { blobs, blobBytes, missing } = this.#tally
+    const { registry } = await metadata.getOrigin()
+    const backup = { berth, databaseBytes, blobs, blobBytes, missing }
+    await folder.complete(registry, at, backup)
+    await this.#removeStale(files)
+  }
+
+  /** The database first, and then, as long as nothing is removed, what it needs. */
+  async #copy(files: BackupFiles, onProgress: () => Promise<void>): Promise<MetadataStore> {
+    const { metadata, removals, openCopy } = this.#context
+    const release = await removals.hold()
+    try {
+      await metadata.copyInto(this.#folder.partialDatabase)
+      const copy = await openCopy(this.#folder.partialDatabase)
+      try {
+        await this.#transferAll(copy, files, onProgress)
+        await files.finish()
+        return copy
+      } catch (error) {
+        await copy.close()
+        throw error
+      }
+    } finally {
+      release()
+      // What has waited for us; the collector finds it, too.
+      void removals.finish().catch(() => undefined)
+    }
+  }
+
+  async #transferAll(
+    copy: MetadataStore,
+    files: BackupFiles,
+    onProgress: () => Promise<void>,
+  ): Promise<void> {
+    const { signal } = this.#context
+    for await (const blob of keptBlobs({ metadata: copy, signal })) {
+      if (blob.inline || blob.damaged) continue
+      await this.#transfer(copy, files, blob)
+      await onProgress()
+    }
+  }
+
+  async #transfer(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
+    const { damage, now } = this.#context
+    const { digest, sizeBytes } = blob
+    try {
+      const transfer = await files.transfer(digest, sizeBytes)
+      const { blobs, blobBytes, transfers } = this.#tally
+      this.#tally = {
+        ...this.#tally,
+        ...{ blobs: blobs + 1, blobBytes: blobBytes + sizeBytes },
+        transfers: { ...transfers, [transfer]: transfers[transfer] + 1 },
+      }
+    } catch (error) {
+      if (!(error instanceof BlobDamagedError)) throw error
+      await damage.note(blob, error)
+      // So that rows and files of the backup agree, and a registry made of it says what it lacks.
+      await copy.markBlobDamaged(blob, now())
+      this.#tally = { ...this.#tally, missing: this.#tally.missing + 1 }
+    }
+  }
+
+  /**
+   * Looks at what has come to be: the database is sound, and every blob that it has is there. What else
+   * is there is remembered.
+   */
+  async #verify(copy: MetadataStore, files: BackupFiles): Promise<void> {
+    const { signal } = this.#context
+    for (const part of await copy.listParts()) {
+      signal.throwIfAborted()
+      const [problem] = await copy.checkPart(part)
+      if (problem !== undefined) throw new Error(`the database is damaged (${part}): ${problem}`)
+    }
+    for await (const { blob, file } of this.#pairs(copy, files)) {
+      if (blob && !blob.damaged) {
+        if (file?.sizeBytes === blob.sizeBytes) continue
+        throw new Error(`${blob.digest} has vanished from the backup`)
+      }
+      if (file && this.#stale.length < staleMax) this.#stale.push(file.digest)
+    }
+  }
+
+  async #removeStale(files: BackupFiles): Promise<void> {
+    for (const digest of this.#stale) await files.remove(digest)
+    this.#tally = { ...this.#tally, removed: this.#stale.length }
+  }
+
+  #pairs(metadata: MetadataStore, files: BackupFiles) {
+    const ignore = async () => undefined
+    const blobs = { listBlobs: files.list.bind(files) }
+    return pairs({ metadata, blobs, signal: this.#context.signal }, ignore, ignore)
+  }
+}
