@@ -1,5 +1,11 @@
 import { PATTERN_EXPRESSION, TAG_PATTERN_EXPRESSION } from './oci/patterns.js'
 
+const tagPatterns = {
+  type: 'array',
+  maxItems: 1000,
+  items: { type: 'string', pattern: TAG_PATTERN_EXPRESSION, examples: ['v*'] },
+} as const
+
 /** Tags by two patterns: that of their repositories, and their own. */
 const tagEntries = {
   type: 'object',
@@ -336,6 +342,70 @@ export const configSchema = {
         },
       },
     },
+    retention: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        everyHours: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 8760,
+          default: 24,
+          description: 'How often the rules are applied; 0: only by berth retention run.',
+        },
+        rules: {
+          type: 'array',
+          maxItems: 1000,
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['repositories'],
+            properties: {
+              repositories: {
+                type: 'string',
+                pattern: PATTERN_EXPRESSION,
+                examples: ['team/**'],
+                description:
+                  'The repositories this is about, each by itself; * within a path component, ** anything.',
+              },
+              tags: {
+                ...tagPatterns,
+                minItems: 1,
+                default: ['**'],
+                description: 'The tags of these repositories that this is about.',
+              },
+              keepNewest: {
+                type: 'integer',
+                minimum: 0,
+                maximum: 1000000000,
+                description: 'Keeps so many of these tags that were pushed or moved last.',
+              },
+              keepYoungerThanDays: {
+                type: 'integer',
+                minimum: 1,
+                maximum: 36500,
+                description: 'Keeps those that were pushed or moved in so many days.',
+              },
+              keepPulledWithinDays: {
+                type: 'integer',
+                minimum: 1,
+                maximum: 36500,
+                description: 'Keeps those that were pulled, pushed or moved in so many days.',
+              },
+              keepTags: {
+                ...tagPatterns,
+                default: [],
+                description: 'Keeps those that any of these patterns has.',
+              },
+            },
+          },
+          default: [],
+          description:
+            'Which tags are deleted: those that a rule is about and no rule that is about them keeps.',
+        },
+      },
+    },
     quotas: {
       type: 'array',
       maxItems: 1000,
@@ -456,6 +526,18 @@ export interface Config {
   readonly tags: {
     readonly immutable: readonly TagEntry[]
     readonly protected: readonly TagEntry[]
+  }
+  readonly retention: {
+    /** 0: only by hand. */
+    readonly everyHours: number
+    readonly rules: readonly {
+      readonly repositories: string
+      readonly tags: readonly string[]
+      readonly keepNewest?: number
+      readonly keepYoungerThanDays?: number
+      readonly keepPulledWithinDays?: number
+      readonly keepTags: readonly string[]
+    }[]
   }
   readonly quotas: readonly { readonly repositories: string; readonly bytes: number }[]
   readonly verify: {

@@ -173,6 +173,7 @@ function contradictions(config: Config): string[] {
     ...platformContradictions(config),
     ...storageContradictions(config),
     ...quotaContradictions(config),
+    ...retentionContradictions(config),
   ]
 }
 
@@ -192,6 +193,23 @@ function storageContradictions({ storage: { verifyReads, accelRedirect } }: Conf
   return [
     'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
   ]
+}
+
+/** What would delete everything has to be said in so many words. */
+function retentionContradictions({ retention }: Config): string[] {
+  return retention.rules.flatMap((rule, index) => {
+    const { keepNewest, keepYoungerThanDays, keepPulledWithinDays, keepTags } = rule
+    const keepsNothing =
+      keepNewest === undefined &&
+      keepYoungerThanDays === undefined &&
+      keepPulledWithinDays === undefined &&
+      keepTags.length === 0
+    return keepsNothing
+      ? [
+          `retention.rules.${index} keeps none of the tags that it is about; where that is meant it says keepNewest: 0.`,
+        ]
+      : []
+  })
 }
 
 function quotaContradictions({ quotas }: Config): string[] {

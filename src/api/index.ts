@@ -17,6 +17,7 @@ import { describeRoutes, openApiRoutes } from './openapi.js'
 import { sendProblem } from './problems.js'
 import { gcRoutes } from './gc.js'
 import { repositoryRoutes } from './repositories.js'
+import { retentionRoutes } from './retention.js'
 import { runRoutes } from './runs.js'
 import { tagRoutes } from './tags.js'
 import { undoRoutes } from './undo.js'
@@ -72,6 +73,12 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(historyRoutes, { metadata, now, undoMs })
       await v1.register(undoRoutes, { undo: registry.undo })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
+      await v1.register(retentionRoutes, {
+        config,
+        metadata,
+        now,
+        retention: maintenance.retention,
+      })
       await v1.register(usageRoutes, { usage: maintenance.usage })
       await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
       await v1.register(backupRoutes, { metadata, backups: maintenance.backups })

@@ -11,6 +11,7 @@ const TAGS = [
   { name: 'manifests', description: 'Manifests of a repository.' },
   { name: 'history', description: 'What has happened, and what can be brought back.' },
   { name: 'gc', description: 'Collecting garbage.' },
+  { name: 'retention', description: 'Rules for tags that are deleted.' },
   { name: 'usage', description: 'What takes up space.' },
   { name: 'runs', description: 'Runs of what cleans up, checks and copies.' },
   { name: 'verify', description: 'Whether what is kept is whole.' },

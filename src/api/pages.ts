@@ -91,7 +91,8 @@ export function momentKey(at: number, id: number): string {
   return `${at}.${id}`
 }
 
-function cursorOf(key: string): string {
+/** The cursor of a page that begins behind a key. */
+export function cursorOf(key: string): string {
   return Buffer.from(key, 'utf8').toString('base64url')
 }
 

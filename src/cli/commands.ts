@@ -2,11 +2,16 @@ import { ConfigError } from '../config.js'
 import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
-import { repoDelete, restore } from './undo.js'
+import { history } from './history.js'
+import { manifestDelete, manifestList, manifestShow } from './manifests.js'
+import { repoDescribe, repoList, repoShow } from './repositories.js'
+import { retentionPreview, retentionRun } from './retention.js'
 import { restoreBackup } from './restore-backup.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
 import { storageUsage } from './storage-usage.js'
+import { tagDelete, tagList } from './tags.js'
+import { repoDelete, restore } from './undo.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
 import { verify } from './verify.js'
 import { version } from './version.js'
@@ -26,9 +31,20 @@ export interface Command {
 
 export const COMMANDS: readonly Command[] = [
   serve,
+  repoList,
+  repoShow,
+  repoDescribe,
   repoDelete,
+  tagList,
+  tagDelete,
+  manifestList,
+  manifestShow,
+  manifestDelete,
+  history,
   restore,
   gc,
+  retentionPreview,
+  retentionRun,
   storageUsage,
   runs,
   verify,
@@ -40,7 +56,8 @@ export const COMMANDS: readonly Command[] = [
   version,
 ]
 
-const WANTS_HELP: ReadonlySet<string> = new Set(['--help', '-h', 'help'])
+const HELP_OPTIONS: ReadonlySet<string> = new Set(['--help', '-h'])
+const WANTS_HELP: ReadonlySet<string> = new Set([...HELP_OPTIONS, 'help'])
 
 /**
  * Runs what the arguments say.
@@ -76,7 +93,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const command = COMMANDS.find(({ name }) => isCalled(name, args))
   if (command !== undefined) {
     const rest = args.slice(command.name.split(' ').length)
-    if (!rest.some((argument) => WANTS_HELP.has(argument))) return command.run(rest)
+    // Not the word alone: a repository may be called so.
+    if (!rest.some((argument) => HELP_OPTIONS.has(argument))) return command.run(rest)
     process.stdout.write(helpOf(command))
     return EXIT_OK
   }

@@ -3,7 +3,7 @@ import { formatBytes } from '../byte-sizes.js'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
 import { awaitRun, type RunAnswer } from './runs.js'
-import { localTimeText, tableText } from './tables.js'
+import { countText, localTimeText, Table } from './tables.js'
 import { EXIT_OK } from './usage.js'
 
 export const gc: Command = managementCommand({
@@ -40,12 +40,13 @@ export const gc: Command = managementCommand({
 
 function reportText(run: RunAnswer, isDry: boolean): string {
   const { planned, removed, wouldRemove = [] } = run.report as unknown as CollectReport
-  const shown = tableText(
-    ['WHAT', 'SIZE', 'WHY', 'DUE', 'DIGEST', 'REPOSITORY'],
-    wouldRemove.map(({ kind, sizeBytes, reason, dueSince, digest = '', repository = '' }) => [
+  const rows = wouldRemove.map(
+    ({ kind, sizeBytes, reason, dueSince, digest = '', repository = '' }) => [
       ...[kind, formatBytes(sizeBytes), reason, localTimeText(dueSince), digest, repository],
-    ]),
+    ],
   )
+  const titles = ['WHAT', 'SIZE', 'WHY', 'DUE', 'DIGEST', 'REPOSITORY']
+  const shown = new Table(titles).textOf(rows)
   const table = wouldRemove.length > 0 ? `${shown}\n` : ''
   const tally = isDry || run.status === 'braked' ? planned : removed
   const verb = isDry || run.status === 'braked' ? 'Would free' : 'Freed'
@@ -59,8 +60,4 @@ function tallyText({ manifests, blobs, repositories }: CollectReport['removed'])
     countText(blobs, 'blob'),
     ...(repositories > 0 ? [countText(repositories, 'repository', 'repositories')] : []),
   ].join(', ')
-}
-
-function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
 }

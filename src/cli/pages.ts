@@ -1,5 +1,6 @@
 import type { PageAnswer } from '../api/pages.js'
 import type { ManagementCall } from './management-command.js'
+import { Table } from './tables.js'
 import { UsageError, type Options } from './usage.js'
 
 /** For commands that print lists. */
@@ -9,26 +10,28 @@ export const limitUsage = '[--limit N]'
 
 const pageLimitMax = 1000
 
-export interface ListQuery {
+export interface List<T> {
   /** Behind `/api/v1`. */
   readonly path: string
   readonly query?: Readonly<Record<string, string | undefined>>
   /** `--limit` as it was given. */
   readonly limit: string | undefined
+  readonly titles: readonly string[]
+  /** An item for people: a cell for each title. */
+  readonly rowOf: (item: T) => readonly string[]
 }
 
 /**
  * Prints a list page by page, so that any number of items needs the memory of one. With `--json` each
  * page is one JSON document.
  *
- * @param textOf - a page for people
  * @throws {@link UsageError} for a limit that is no number
  */
 export async function printPages<T>(
   { management, print, isHeard }: Pick<ManagementCall<Options>, 'management' | 'print' | 'isHeard'>,
-  { path, query = {}, limit }: ListQuery,
-  textOf: (items: readonly T[]) => string,
+  { path, query = {}, limit, titles, rowOf }: List<T>,
 ): Promise<void> {
+  const table = new Table(titles)
   let left = parseLimit(limit)
   let cursor: string | undefined
   do {
@@ -37,7 +40,7 @@ export async function printPages<T>(
       if (value !== undefined) parameters.set(name, value)
     }
     const page = await management.request<PageAnswer<T>>('GET', `${path}?${parameters.toString()}`)
-    print(page, () => textOf(page.items))
+    print(page, () => table.textOf(page.items.map(rowOf)))
     left -= page.items.length
     cursor = page.nextCursor
   } while (cursor !== undefined && left > 0 && isHeard())

@@ -4,7 +4,7 @@ import type { Command } from './commands.js'
 import type { Management } from './management-client.js'
 import { managementCommand } from './management-command.js'
 import { limitHelp, limitOption, limitUsage, printPages } from './pages.js'
-import { localTimeText, tableText } from './tables.js'
+import { localTimeText } from './tables.js'
 
 /** A run as the API tells it. */
 export interface RunAnswer {
@@ -27,23 +27,22 @@ export const runs: Command = managementCommand({
   optionsHelp: `  --kind KIND       only those of gc, retention, verify or backup\n${limitHelp}`,
   async run(call) {
     const { kind, limit } = call.options
-    await printPages<RunAnswer>(call, { path: '/runs', query: { kind }, limit }, runTable)
+    await printPages<RunAnswer>(call, {
+      path: '/runs',
+      query: { kind },
+      limit,
+      titles: ['ID', 'KIND', 'STATUS', 'STARTED', 'FINISHED', 'BY'],
+      rowOf: ({ id, kind, status, startedAt, finishedAt, startedBy }) => [
+        String(id),
+        kind,
+        status,
+        localTimeText(startedAt),
+        finishedAt === undefined ? '' : localTimeText(finishedAt),
+        startedBy,
+      ],
+    })
   },
 })
-
-function runTable(items: readonly RunAnswer[]): string {
-  return tableText(
-    ['ID', 'KIND', 'STATUS', 'STARTED', 'FINISHED', 'BY'],
-    items.map(({ id, kind, status, startedAt, finishedAt, startedBy }) => [
-      String(id),
-      kind,
-      status,
-      localTimeText(startedAt),
-      finishedAt === undefined ? '' : localTimeText(finishedAt),
-      startedBy,
-    ]),
-  )
-}
 
 /** How long until a run is looked at again, at first and at last. */
 const firstWaitMs = 50

@@ -1,20 +1,5 @@
 /** Rows of text for a person to read. */
 
-const units = ['kB', 'MB', 'GB', 'TB', 'PB']
-
-/** `999 B`, `1.4 GB`: decimal units, as disks are sold and as `df -H` counts. */
-export function sizeText(sizeBytes: number): string {
-  if (sizeBytes < 1000) return `${sizeBytes} B`
-  let size = sizeBytes
-  let unit = -1
-  // What would be rounded to 1000 is one of the next.
-  while (size >= 999.95 && unit < units.length - 1) {
-    size /= 1000
-    unit++
-  }
-  return `${size.toFixed(1)} ${units[unit]}`
-}
-
 /** `2026-11-21T20:15:30+01:00`: an API's time as the clock on this machine's wall shows it. */
 export function localTimeText(time: string): string {
   const date = new Date(time)
@@ -27,18 +12,44 @@ export function localTimeText(time: string): string {
   return `${local}${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`
 }
 
-/** Columns below their titles, two spaces apart; each as wide as what is in it. */
-export function tableText(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = titles.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  )
-  const lines = [titles, ...rows].map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
-  return `${lines.join('\n')}\n`
+/** What came from outside must not move a terminal's cursor, nor break a line. */
+function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex -- these are what it is about
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+}
+
+/** As much of a text as fits; an ellipsis tells that there is more. */
+export function shortened(text: string, lengthMax: number): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`
+}
+
+/** Columns below their titles, two spaces apart; each as wide as what has been in it so far. */
+export class Table {
+  readonly #widths: number[]
+  #titles: readonly string[] | undefined
+
+  constructor(titles: readonly string[]) {
+    this.#titles = titles
+    this.#widths = titles.map(() => 0)
+  }
+
+  /** The lines of rows; the first time below the titles. */
+  textOf(rows: readonly (readonly string[])[]): string {
+    const printables = rows.map((row) => row.map(printable))
+    const all = this.#titles ? [this.#titles, ...printables] : printables
+    this.#titles = undefined
+    for (const row of all) {
+      for (const [column, cell] of row.entries()) {
+        this.#widths[column] = Math.max(this.#widths[column] ?? 0, cell.length)
+      }
+    }
+    return all.map((row) => `${this.#line(row)}\n`).join('')
+  }
+
+  #line(row: readonly string[]): string {
+    const cells = row.map((cell, column) => cell.padEnd(this.#widths[column] ?? 0))
+    return cells.join('  ').trimEnd()
+  }
 }
 
 /** What has no row in a table: names with their values, below each other. */
@@ -46,6 +57,11 @@ export function listText(entries: readonly (readonly [string, string | undefined
   const width = Math.max(...entries.map(([name]) => name.length))
   return entries
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name.padEnd(width)}  ${value}\n`)
+    .map(([name, value = '']) => `${name.padEnd(width)}  ${printable(value)}`.trimEnd() + '\n')
     .join('')
+}
+
+/** `1 tag`, `2 tags`. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
 }

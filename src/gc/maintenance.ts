@@ -1,12 +1,14 @@
 import path from 'node:path'
 import type { Config } from '../config.js'
 import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
+import type { RetentionRule } from '../metadata/metadata-store.js'
 import type { Registry, Stores } from '../registry/registry.js'
 import { BackupFiles } from '../storage/backup-files.js'
 import { berthVersion } from '../version.js'
 import { Backups } from './backups.js'
 import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
+import { Retention } from './retention.js'
 import type { RunsOptions } from './runs.js'
 import { Usage } from './usage.js'
 import { Verification } from './verification.js'
@@ -14,6 +16,7 @@ import { Verification } from './verification.js'
 /** What keeps a registry tidy: by itself, and when somebody asks for it. */
 export interface Maintenance {
   readonly collector: Collector
+  readonly retention: Retention
   readonly usage: Usage
   readonly verification: Verification
   readonly backups: Backups
@@ -29,7 +32,11 @@ const pullsMs = 5_000
 /** How often is looked whether it is time to verify. */
 const verifyMs = 60_000
 
-const dayMs = 24 * 60 * 60 * 1000
+/** How often is looked whether retention is due. */
+const retentionMs = 60_000
+
+const hourMs = 60 * 60 * 1000
+const dayMs = 24 * hourMs
 
 export function createMaintenance(
   { metadata, blobs }: Stores,
@@ -41,15 +48,16 @@ export function createMaintenance(
   const options = { ...given, metadata }
   const { log, now, onDurabilityLost } = options
   const undoMs = undo.days * dayMs
+  const untagged = gc.untagged.map(({ repositories, collectAfterDays }) => ({
+    repositories,
+    ...(collectAfterDays !== undefined && { collectAfterMs: collectAfterDays * dayMs }),
+  }))
   const collector = new Collector(removals, {
     ...options,
     undoMs,
     sliceMs: gc.sliceMs,
     brakePercent: gc.brakePercent,
-    untagged: gc.untagged.map(({ repositories, collectAfterDays }) => ({
-      repositories,
-      ...(collectAfterDays !== undefined && { collectAfterMs: collectAfterDays * dayMs }),
-    })),
+    untagged,
   })
   const verification = new Verification({
     ...{ ...options, blobs, damage },
@@ -75,9 +83,20 @@ export function createMaintenance(
     await collector.forgetHistory(now() - historyMs, signal)
   }
 
+  const { brakePercent } = gc
+  const retention = new Retention(manifests, {
+    ...options,
+    brakePercent,
+    everyMs: config.retention.everyHours * hourMs,
+    rules: config.retention.rules.map(ruleOf),
+    neverDeleted: [...config.tags.immutable, ...config.tags.protected],
+    untagged,
+  })
+
   const repeated: Repeating[] = []
   return {
     collector,
+    retention,
     verification,
     backups,
     usage: new Usage(collector, { metadata, blobs, now, undoMs }),
@@ -90,11 +109,25 @@ export function createMaintenance(
       repeat('pull times', pullsMs, () => pulls.flush())
       repeat('verification', verifyMs, () => verification.beginIfDue())
       repeat('gc', gc.everySeconds * 1000, collect)
+      repeat('retention', retentionMs, () => retention.runIfDue())
     },
     async close() {
       const stopped = repeated.map((one) => one.stop())
-      await Promise.all([collector.close(), verification.close(), backups.close()])
+      await Promise.all([collector, retention, verification, backups].map((one) => one.close()))
       await Promise.all(stopped)
     },
+  }
+}
+
+function ruleOf(rule: Config['retention']['rules'][number]): RetentionRule {
+  const { repositories, tags, keepTags, keepNewest, keepYoungerThanDays, keepPulledWithinDays } =
+    rule
+  return {
+    repositories,
+    tags,
+    keepTags,
+    ...(keepNewest !== undefined && { keepNewest }),
+    ...(keepYoungerThanDays !== undefined && { keepYoungerThanMs: keepYoungerThanDays * dayMs }),
+    ...(keepPulledWithinDays !== undefined && { keepPulledWithinMs: keepPulledWithinDays * dayMs }),
   }
 }

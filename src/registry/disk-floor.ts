@@ -1,3 +1,4 @@
+import { formatBytes } from '../byte-sizes.js'
 import { RegistryError } from '../errors.js'
 import type { FreeSpace } from '../storage/blob-store.js'
 
@@ -59,8 +60,8 @@ export class DiskFloor {
     if (freeBytes - byteCount >= floorBytes * share) return
     throw new RegistryError(
       'STORAGE_FULL',
-      `the registry has ${told(freeBytes)} of disk space left and keeps ${told(floorBytes)} of it free` +
-        `${byteCount > 0 ? `: no room for ${told(byteCount)} more` : ''}; free some and try again`,
+      `the registry has ${formatBytes(freeBytes)} of disk space left and keeps ${formatBytes(floorBytes)} of it free` +
+        `${byteCount > 0 ? `: no room for ${formatBytes(byteCount)} more` : ''}; free some and try again`,
     )
   }
 
@@ -72,15 +73,4 @@ export class DiskFloor {
     }
     return this.#answer
   }
-}
-
-function told(byteCount: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
-  let amount = byteCount
-  let unit = 0
-  while (amount >= 1024 && unit < units.length - 1) {
-    amount /= 1024
-    unit++
-  }
-  return `${unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`
 }

@@ -1,6 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { RegistryError } from '../errors.js'
-import type { MetadataStore, StoredManifest, TagRules } from '../metadata/metadata-store.js'
+import { RegistryError, type ErrorCode } from '../errors.js'
+import type {
+  MetadataStore,
+  SeenTag,
+  StoredManifest,
+  TagRules,
+} from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/digest.js'
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
@@ -45,6 +50,14 @@ export interface Deletion {
 
 /** How many tags of deleted manifests one transaction removes: a millisecond or two. */
 const untagBatch = 250
+
+/** What a tag may answer that somebody else has moved, deleted or protected meanwhile. */
+const STAYS: ReadonlySet<ErrorCode> = new Set([
+  'CONFLICT',
+  'DENIED',
+  'MANIFEST_UNKNOWN',
+  'NAME_UNKNOWN',
+])
 
 /** Manifests and the tags that point to them: put, resolve, delete. */
 export class Manifests {
@@ -149,15 +162,8 @@ export class Manifests {
     reference: Reference,
     identity: string,
   ): Promise<Deletion> {
-    const at = this.#options.now()
-    const restorableUntil = at + this.#options.undoMs
-    const removal = {
-      repository,
-      identity,
-      at,
-      reviewAt: restorableUntil,
-      tagRules: this.#options.tagRulesOf(repository),
-    }
+    const removal = this.#removal(repository, identity)
+    const restorableUntil = removal.reviewAt
     if (reference.tag !== undefined) {
       const { tag } = reference
       await this.#metadata.deleteTag({ ...removal, tag })
@@ -167,6 +173,27 @@ export class Manifests {
     const deleted = await this.#metadata.deleteManifest({ ...removal, digest })
     if (deleted.tagsAreLeft) this.#announceTagsLeft()
     return { tags: deleted.tags, hasMoreTags: deleted.hasMoreTags, restorableUntil }
+  }
+
+  /**
+   * Removes a tag on the word of somebody who has looked at it before, when it still is as he saw it
+   * and may go.
+   *
+   * @returns whether it went
+   */
+  async deleteSeen(
+    repository: RepositoryName,
+    tag: Tag,
+    seen: SeenTag,
+    identity: string,
+  ): Promise<boolean> {
+    try {
+      await this.#metadata.deleteTag({ ...this.#removal(repository, identity), tag, seen })
+      return true
+    } catch (error) {
+      if (error instanceof RegistryError && STAYS.has(error.code)) return false
+      throw error
+    }
   }
 
   /** Has `listener` called after each delete that leaves something for {@link untag}. */
@@ -193,6 +220,12 @@ export class Manifests {
       case 'none':
         return false
     }
+  }
+
+  #removal(repository: RepositoryName, identity: string) {
+    const { now, undoMs, tagRulesOf } = this.#options
+    const at = now()
+    return { repository, identity, at, reviewAt: at + undoMs, tagRules: tagRulesOf(repository) }
   }
 }
 

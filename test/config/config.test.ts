@@ -71,6 +71,7 @@ describe('a configuration without any settings', () => {
         untagged: [{ repositories: '**', collectAfterDays: 30 }],
       },
       tags: { immutable: [], protected: [] },
+      retention: { everyHours: 24, rules: [] },
       quotas: [],
       verify: { everyDays: 30, bytesPerSecond: 64 * 1024 * 1024 },
       log: { level: 'info', format: 'auto' },
@@ -292,6 +293,10 @@ describe('settings that cannot be used', () => {
     ],
     [{ quotas: [{ repositories: '**', bytes: -1 }] }, 'quotas.0.bytes must be >= 0.'],
     [
+      { retention: { rules: [{ repositories: '**', keepNewest: 1, tags: [] }] } },
+      'retention.rules.0.tags must NOT have fewer than 1 items.',
+    ],
+    [
       { tags: { immutable: [{ repositories: '**' }] } },
       "tags.immutable.0 must have required property 'tags'.",
     ],
@@ -346,6 +351,31 @@ describe('settings that cannot be used', () => {
     const problems = await problemsOf(() => loadFile(settings))
 
     expect(problems).toEqual([problem])
+  })
+
+  it('have rules for retention select all tags and keep none by pattern unless they say it', async () => {
+    const config = await loadFile({ retention: { rules: [{ repositories: 'a', keepNewest: 1 }] } })
+
+    expect(config.retention.rules).toEqual([
+      { repositories: 'a', tags: ['**'], keepNewest: 1, keepTags: [] },
+    ])
+  })
+
+  it('are told when a rule would delete everything without saying so', async () => {
+    const load = (rule: object) => () =>
+      loadFile({ retention: { rules: [{ repositories: '**', ...rule }] } })
+
+    expect(await problemsOf(load({ keepTags: [] }))).toEqual([
+      'retention.rules.0 keeps none of the tags that it is about; where that is meant it says keepNewest: 0.',
+    ])
+    for (const rule of [
+      { keepNewest: 0 },
+      { keepYoungerThanDays: 1 },
+      { keepPulledWithinDays: 1 },
+      { keepTags: ['v*'] },
+    ]) {
+      expect(await problemsOf(load(rule))).toEqual([])
+    }
   })
 
   it('are told when two quotas are about the same repositories', async () => {
@@ -419,6 +449,7 @@ function otherThan(key: string, value: unknown): unknown {
     'gc.enabled': false,
     'gc.untagged': [{ repositories: 'team/**' }],
     quotas: [{ repositories: 'team/**', bytes: 10_000_000_000 }],
+    'retention.rules': [{ repositories: 'team/**', tags: ['**'], keepNewest: 3, keepTags: ['v*'] }],
     'tags.immutable': [{ repositories: 'team/**', tags: 'v*' }],
     'tags.protected': [{ repositories: '**', tags: 'latest' }],
     'log.level': 'debug',

@@ -142,7 +142,7 @@ describe('a disk that is nearly full', () => {
       (await fetch(`${berth.url}/v2/${name}/${what}`, { method: 'DELETE' })).status
     const isSessionRefused = async () => (await openSession(berth)).status === 507
 
-    // The floor is a tenth of the disk: 6.4 MiB.
+    // The floor is a tenth of the disk: 6.7 MB.
     await leaveFree(disk, 5 * MIB)
     await eventually(isSessionRefused, (isRefused) => isRefused)
     const large = await push(berth, newFile(100_000))
@@ -165,7 +165,7 @@ describe('a disk that is nearly full', () => {
       errors: [
         {
           code: 'UNAVAILABLE',
-          message: expect.stringMatching(/ MiB of disk space left and keeps 6\.4 MiB/) as string,
+          message: expect.stringMatching(/ MB of disk space left and keeps 6\.7 MB/) as string,
         },
       ],
     })

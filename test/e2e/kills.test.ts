@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
+import { runBerth } from '../support/process.js'
 import { startTestServer } from '../support/server.js'
 import { startBerth, type Berth } from './support/berth.js'
 import { requireInOrder } from './support/inspection.js'
@@ -9,7 +10,7 @@ import { Ledger } from './support/ledger.js'
 import { ConnectionLostError } from './support/ledger-client.js'
 import { Load } from './support/load.js'
 import { printedSeed, Random } from './support/random.js'
-import { uploadFiles, verifyStore } from './support/verify-store.js'
+import { filesWithoutBlob, uploadFiles, verifyStore } from './support/verify-store.js'
 import { walk } from './support/walk.js'
 
 const rounds = Number(process.env['BERTH_TEST_KILLS'] ?? 50)
@@ -41,11 +42,18 @@ it('has lost nothing it acknowledged, however often it is killed at work', async
   expect(acknowledged).toBeGreaterThan(rounds * 10)
   const left = await startTestServer({ dataDirectory, config, now: () => Date.now() + hourMs })
   await requireInOrder(left.url, ledger)
-  await walk(left.url)
+  const tagged = await walk(left.url)
   await left.server.housekeeping.round()
   expect(await uploadFiles(dataDirectory)).toEqual([])
   await left.server.close()
   expect(await verifyStore(dataDirectory)).toEqual([])
+
+  const gc = await runBerth(['gc', '--purge', '--confirm', '--data', dataDirectory])
+  expect(gc.code, gc.stderr).toBe(0)
+  expect(await verifyStore(dataDirectory)).toEqual([])
+  expect(await filesWithoutBlob(dataDirectory)).toEqual([])
+  const collected = await startTestServer({ dataDirectory })
+  expect(await walk(collected.url)).toEqual(tagged)
 })
 
 /** Clients push, move and delete until the process is gone, at some moment of their work. */

@@ -1415,6 +1415,31 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(7)
       })
 
+      it('leaves bytes to be removed when it expires in the middle of its commit', async () => {
+        const store = await open()
+        const digest = sha256('in place, and in no row')
+        const [first, second] = [await openUpload(store), await openUpload(store, { at: AT + 5 })]
+        for (const id of [first, second]) await store.beginCommit({ id, digest })
+
+        await store.expireUploads(AT + 1, AT + 9, 10)
+        const whileAnotherCommits = await store.listFileRemovals(10)
+        await store.expireUploads(AT + 6, AT + 9, 10)
+
+        expect(whileAnotherCommits).toEqual([])
+        expect(await store.listFileRemovals(10)).toEqual([{ digest, destination: 'nowhere' }])
+      })
+
+      it('leaves the bytes of a blob alone when it expires in the middle of its commit', async () => {
+        const store = await open()
+        const digest = await putBlob(store, 'stored')
+        const id = await openUpload(store)
+        await store.beginCommit({ id, digest })
+
+        await store.expireUploads(AT + 1, AT + 9, 10)
+
+        expect(await store.listFileRemovals(10)).toEqual([])
+      })
+
       it('expires when it made no progress, the stalest first', async () => {
         const store = await open()
         const idle = await openUpload(store, { at: AT })

@@ -302,6 +302,59 @@ describe('the store', () => {
     expect(await store.listTags(APP, { limit: 1 })).toEqual({ entries: [], hasMore: false })
   })
 
+  it('counts and lists what is there from before it did', async () => {
+    const root = await temporaryDirectory()
+    const directory = path.join(root, 'migrations')
+    await mkdir(directory)
+    for (const name of (await readdir(shipped)).filter((one) => one < '0004')) {
+      await copyFile(path.join(shipped, name), path.join(directory, name))
+    }
+    const file = path.join(root, 'berth.db')
+    const connection = openForWriting(file)
+    migrate(connection, directory)
+    const digest = sha256(imageText())
+    connection.exec(`
+      insert into repositories (id, name, created_at) values (1, '${APP}', 1), (2, 'team/gone', 1);
+      insert into blobs (digest, size_bytes, inline, stored_at)
+        values ('sha256:a', 1000, 0, 1), ('sha256:b', 50, 0, 1);
+      insert into repository_blobs (repository_id, digest, linked_at)
+        values (1, 'sha256:a', 1), (1, 'sha256:b', 1), (2, 'sha256:a', 1);
+      insert into manifest_contents (digest, bytes) values ('${digest}', x'7b7d');
+      insert into manifests (id, repository_id, digest, media_type, size_bytes, pushed_at, pushed_by,
+          deleted_at)
+        values (1, 1, '${digest}', 'x/y', 2, 1, 'tester', null),
+          (2, 2, '${digest}', 'x/y', 2, 1, 'tester', 5);
+      insert into manifest_references (manifest_id, digest, repository_id, kind, size_bytes)
+        values (1, 'sha256:a', 1, 'layer', 1000), (2, 'sha256:a', 2, 'layer', 1000);
+      insert into tags (repository_id, name, manifest_id, updated_at, updated_by)
+        values (1, 'v1', 1, 1, 'tester');
+      insert into tag_history (repository_id, tag, from_digest, to_digest, changed_at, changed_by)
+        values (1, 'v1', null, '${digest}', 1, 'tester'), (1, 'v0', '${digest}', null, 2, 'tester');
+      insert into leases (digest, repository_id, expires_at) values ('sha256:b', 1, 9);
+      insert into reviews (digest, repository_id, due_at, reason)
+        values ('sha256:b', 1, 9, 'lease over')`)
+    connection.close()
+
+    const store = await SqliteMetadataStore.open({ file })
+    onTestFinished(() => store.close())
+
+    const { entries } = await store.listRepositories({ limit: 10 })
+    expect(entries).toEqual([APP])
+    expect(await store.searchRepositories('team', 10)).toEqual([APP])
+    expect(await store.getRepositoryRecord(APP)).toMatchObject({ logicalBytes: 1002 })
+    const history = await store.listHistory({ repository: APP, limit: 10 })
+    expect(history.entries.map(({ tag: name, action }) => [name, action])).toEqual([
+      ['v0', 'deleted'],
+      ['v1', 'moved'],
+    ])
+    const terms = { at: 10, undoMs: 0, skipWaits: false, untagged: [], sliceMs: 50 }
+    const { removed } = await store.collect(terms)
+    expect(removed.map(({ kind, digest: gone }) => [kind, gone])).toEqual([
+      ['link', 'sha256:b'],
+      ['blob', 'sha256:b'],
+    ])
+  })
+
   it('is not opened when they are refused, and says why', async () => {
     const file = path.join(await temporaryDirectory(), 'berth.db')
     await (await SqliteMetadataStore.open({ file })).close()

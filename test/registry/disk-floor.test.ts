@@ -51,15 +51,15 @@ describe('the floor of free space', () => {
     const { floor } = floorOf({ freeBytes: 300 * MIB, totalBytes: 100 * GIB })
 
     await expect(floor.requireRoom(1.5 * GIB)).rejects.toThrow(
-      'the registry has 300.0 MiB of disk space left and keeps 256.0 MiB of it free: ' +
-        'no room for 1.5 GiB more; free some and try again',
+      'the registry has 314.6 MB of disk space left and keeps 268.4 MB of it free: ' +
+        'no room for 1.6 GB more; free some and try again',
     )
   })
 
   it('is a tenth of a small disk', async () => {
     const { disk, floor } = floorOf({ freeBytes: 100 * MIB, totalBytes: GIB })
 
-    await expect(floor.requireRoom(0)).rejects.toThrow('keeps 102.4 MiB of it free')
+    await expect(floor.requireRoom(0)).rejects.toThrow('keeps 107.4 MB of it free')
     disk.space = { freeBytes: 103 * MIB, totalBytes: GIB }
     disk.now = 1000
     await expect(floor.requireRoom(0)).resolves.toBeUndefined()

@@ -37,7 +37,8 @@ export class Counting {
         'select distinct digest from manifest_references where manifest_id = ?',
       )
       .pluck()
-    // The newest first: of many that refer to a base layer, those before are more likely deleted.
+    // The newest first: of many that refer to a base layer, those before are more likely deleted. (In
+    // "exists" SQLite would not care for the order.)
     const needed = (digest: string, repositoryId: string) => `
       select 1 from manifest_references o join manifests m on m.id = o.manifest_id
       where o.digest = ${digest} and o.repository_id = ${repositoryId} and m.deleted_at is null
@@ -45,7 +46,7 @@ export class Counting {
     this.#unneeded = connection
       .prepare<[number], string>(
         `select distinct r.digest from manifest_references r
-         where r.manifest_id = ? and not exists (${needed('r.digest', 'r.repository_id')})`,
+         where r.manifest_id = ? and (${needed('r.digest', 'r.repository_id')}) is null`,
       )
       .pluck()
     this.#isNeeded = connection.prepare<[string, number], number>(needed('?', '?')).pluck()

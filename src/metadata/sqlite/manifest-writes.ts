@@ -127,7 +127,7 @@ export class ManifestWrites {
     else this.#keeping.fulfil(repositoryId, digest)
   }
 
-  deleteTag({ repository, tag, tagRules, ...change }: TagRemoval): void {
+  deleteTag({ repository, tag, tagRules, seen, ...change }: TagRemoval): void {
     const repositoryId = this.#repositories.get(repository)
     const target = this.#tags.find(repositoryId, tag)
     if (target === undefined) {
@@ -136,6 +136,9 @@ export class ManifestWrites {
       })
     }
     this.#guard.requireDeletable({ repository, tag }, tagRules)
+    if (seen && (target.digest !== seen.digest || target.updated_at !== seen.movedAt)) {
+      throw new RegistryError('CONFLICT', 'the tag has moved meanwhile', { details: [{ tag }] })
+    }
     this.#tags.remove({ repositoryId, tag, ...change }, target)
   }
 

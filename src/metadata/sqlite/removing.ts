@@ -14,7 +14,9 @@ export interface BlobToRemove {
 export class Removing {
   readonly #keeping: Keeping
   readonly #counting: Counting
-  readonly #references: Statement<[number], string>
+  readonly #askAboutHeld: Statement<
+    [{ readonly id: number; readonly at: number; readonly reason: ReviewReason }]
+  >
   readonly #referrers: Statement<[number, string], string>
   readonly #markDeleted: Statement<[number, number]>
   readonly #removeUntaggings: Statement<[number]>
@@ -28,11 +30,16 @@ export class Removing {
   constructor(connection: Connection, keeping: Keeping, counting: Counting) {
     this.#keeping = keeping
     this.#counting = counting
-    this.#references = connection
-      .prepare<[number], string>(
-        'select distinct digest from manifest_references where manifest_id = ?',
-      )
-      .pluck()
+    // What another manifest refers to stays, and is asked about when the last of them goes: of a base
+    // layer that is once, not with each image.
+    this.#askAboutHeld = connection.prepare(
+      `insert into reviews (digest, repository_id, due_at, reason)
+       select distinct digest, repository_id, @at, @reason from manifest_references r
+       where manifest_id = @id and not exists (
+         select 1 from manifest_references o where o.digest = r.digest
+           and o.repository_id = r.repository_id and o.manifest_id <> r.manifest_id)
+       on conflict do update set due_at = min(due_at, excluded.due_at), reason = excluded.reason`,
+    )
     this.#referrers = connection
       .prepare<[number, string], string>(
         `select digest from manifests
@@ -75,11 +82,10 @@ export class Removing {
       this.#markDeleted.run(at, id)
       this.#counting.manifestWent({ id, repositoryId, sizeBytes })
     }
-    const held = this.#references.all(id)
+    this.#askAboutHeld.run({ id, at, reason })
     this.#removeUntaggings.run(id)
     // Its references go with it.
     this.#removeManifest.run(id)
-    for (const target of held) this.#keeping.reviewAtOnce(repositoryId, target, at, reason)
     for (const referrer of this.#referrers.all(repositoryId, digest)) {
       this.#keeping.reviewAtOnce(repositoryId, referrer, at, reason)
     }

@@ -48,6 +48,11 @@ import type {
   RestoreRepository,
   RestoreTag,
   RestoreTagsOf,
+  RetentionPage,
+  RetentionPosition,
+  RetentionSummary,
+  RetentionSurveyTerms,
+  RetentionTerms,
   RoomRequest,
   Run,
   RunProgress,
@@ -432,6 +437,18 @@ export class SqliteMetadataStore implements MetadataStore {
 
   getOrigin(): Promise<Origin> {
     return this.#read(() => this.#origin.get())
+  }
+
+  listRetention(
+    terms: RetentionTerms,
+    limit: number,
+    after?: RetentionPosition,
+  ): Promise<RetentionPage> {
+    return this.#survey.ask('listRetention', terms, limit, after)
+  }
+
+  surveyRetention(terms: RetentionSurveyTerms): Promise<RetentionSummary> {
+    return this.#survey.ask('surveyRetention', terms)
   }
 
   recordPulls(pulls: readonly Pull[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.js'
-import type { CollectionPlan, CollectTerms, StoredBytes } from '../metadata-store.js'
+import type { CollectionPlan, CollectTerms, MetadataStore, StoredBytes } from '../metadata-store.js'
 import type {
   CheckedContents,
   CheckedRows,
@@ -12,6 +12,7 @@ import type {
 import { CollectPlan } from './collect-plan.js'
 import type { Connection } from './connection.js'
 import { Copying } from './copying.js'
+import { RetentionPlan } from './retention-plan.js'
 import { Soundness } from './soundness.js'
 import { UsageSurvey } from './usage-survey.js'
 import { VerifyBlobs } from './verify-blobs.js'
@@ -41,6 +42,12 @@ export interface SurveyQuestions {
   readonly checkContents: (contents: KeptContents, after?: Digest) => CheckedContents
   readonly isContentSound: (contents: KeptContents, digest: Digest) => boolean
   readonly findHolders: (digest: Digest) => Holders
+  readonly listRetention: (
+    ...args: Parameters<MetadataStore['listRetention']>
+  ) => Awaited<ReturnType<MetadataStore['listRetention']>>
+  readonly surveyRetention: (
+    ...args: Parameters<MetadataStore['surveyRetention']>
+  ) => Awaited<ReturnType<MetadataStore['surveyRetention']>>
 }
 
 export function prepareSurvey(connection: Connection): SurveyQuestions {
@@ -50,6 +57,7 @@ export function prepareSurvey(connection: Connection): SurveyQuestions {
   const collection = new CollectPlan(connection)
   const blobs = new VerifyBlobs(connection)
   const rows = new VerifyRows(connection)
+  const retention = new RetentionPlan(connection)
   return {
     listTables: () => soundness.listTables(),
     checkTable: (table) => soundness.checkTable(table),
@@ -65,5 +73,7 @@ export function prepareSurvey(connection: Connection): SurveyQuestions {
     checkContents: (contents, after) => blobs.checkContents(contents, after),
     isContentSound: (contents, digest) => blobs.isContentSound(contents, digest),
     findHolders: (digest) => blobs.findHolders(digest),
+    listRetention: (...args) => retention.page(...args),
+    surveyRetention: (terms) => retention.summarize(terms),
   }
 }

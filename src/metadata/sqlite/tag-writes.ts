@@ -7,6 +7,7 @@ import type { Keeping, ReviewReason } from './keeping.js'
 export interface TagTarget {
   readonly manifest_id: number
   readonly digest: string
+  readonly updated_at: number
 }
 
 interface TagRow extends TagTarget {
@@ -44,7 +45,7 @@ export class TagWrites {
     this.#history = history
     this.#keeping = keeping
     this.#find = connection.prepare(
-      `select t.manifest_id, m.digest, u.deleted_at, u.deleted_by from tags t
+      `select t.manifest_id, t.updated_at, m.digest, u.deleted_at, u.deleted_by from tags t
        join manifests m on m.id = t.manifest_id
        left join untaggings u on u.manifest_id = t.manifest_id and u.generation = t.generation
        where t.repository_id = ? and t.name = ?`,

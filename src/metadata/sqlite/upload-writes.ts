@@ -4,6 +4,11 @@ import type { RepositoryName } from '../../oci/reference.js'
 import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 
+interface EndedUpload {
+  readonly stored: number
+  readonly committing: string | null
+}
+
 /** What changes upload sessions; each method runs inside a transaction of the writer. */
 export class UploadWrites {
   readonly #count: Statement<[], number>
@@ -15,7 +20,8 @@ export class UploadWrites {
   readonly #setCommitting: Statement<[string, string]>
   readonly #forgetDigests: Statement<[]>
   readonly #touch: Statement<[number, string]>
-  readonly #end: Statement<[string, string], number>
+  readonly #end: Statement<[string, string], EndedUpload>
+  readonly #leaveFile: Statement<[{ digest: string; at: number }]>
   readonly #listIdle: Statement<[number, number], { id: string; repository: RepositoryName }>
   readonly #storeRemains: Statement<[string, number]>
   readonly #forgetRemains: Statement<[string]>
@@ -45,11 +51,16 @@ export class UploadWrites {
       'update uploads set received_digest = null where received_digest is not null',
     )
     this.#touch = connection.prepare('update uploads set progressed_at = ? where id = ?')
-    this.#end = connection
-      .prepare<[string, string], number>(
-        'delete from uploads where id = ? and repository = ? returning stored',
-      )
-      .pluck()
+    this.#end = connection.prepare(
+      'delete from uploads where id = ? and repository = ? returning stored, committing',
+    )
+    this.#leaveFile = connection.prepare(
+      `insert into file_removals (digest, destination, begun_at)
+       select @digest, 'nowhere', @at
+       where not exists (select 1 from blobs where digest = @digest and inline = 0)
+         and not exists (select 1 from uploads where committing = @digest)
+       on conflict do nothing`,
+    )
     this.#listIdle = connection.prepare(
       'select id, repository from uploads where progressed_at < ? order by progressed_at limit ?',
     )
@@ -101,23 +112,31 @@ export class UploadWrites {
 
   expireUploads(idleSince: number, at: number, limit: number): string[] {
     const idle = this.#listIdle.all(idleSince, limit)
-    for (const { id, repository } of idle) this.end(repository, id, at)
+    for (const { id, repository } of idle) this.#giveUp(repository, id, at)
     return idle.map(({ id }) => id)
   }
 
   /**
    * The session is over; what the blob store may have received for it is to be removed.
    *
+   * @returns the digest that it was about to become, if it was
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
    */
-  end(repository: RepositoryName, id: string, at: number): void {
-    const stored = this.#end.get(id, repository)
-    if (stored === undefined) throw uploadUnknown(id)
-    if (stored === 1) this.#storeRemains.run(id, at)
+  end(repository: RepositoryName, id: string, at: number): string | null {
+    const ended = this.#end.get(id, repository)
+    if (ended === undefined) throw uploadUnknown(id)
+    if (ended.stored === 1) this.#storeRemains.run(id, at)
+    return ended.committing
   }
 
   forgetUploadRemains(uploadIds: readonly string[]): void {
     for (const id of uploadIds) this.#forgetRemains.run(id)
+  }
+
+  /** A process that was killed may have put the bytes in their place, and no row tells of them. */
+  #giveUp(repository: RepositoryName, id: string, at: number): void {
+    const digest = this.end(repository, id, at)
+    if (digest !== null) this.#leaveFile.run({ digest, at })
   }
 
   #requireOffset(id: string, offsetBytes: number): void {

@@ -34,6 +34,14 @@ export async function uploadFiles(dataDirectory: string): Promise<string[]> {
   return readdir(path.join(dataDirectory, 'uploads'))
 }
 
+/** Files among the blobs that no row tells of. */
+export async function filesWithoutBlob(dataDirectory: string): Promise<string[]> {
+  const known = new Set(readRows(dataDirectory).blobs.map(({ digest }) => digest.split(':')[1]))
+  const folder = path.join(dataDirectory, 'blobs')
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile() && !known.has(entry.name)).map(({ name }) => name)
+}
+
 function readRows(dataDirectory: string) {
   const database = new Database(path.join(dataDirectory, 'berth.db'))
   try {

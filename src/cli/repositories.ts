@@ -1,0 +1,78 @@
+import { formatBytes } from '../byte-sizes.js'
+import type { Command } from './commands.js'
+import { managementCommand } from './management-command.js'
+import { limitHelp, limitOption, limitUsage, printPages } from './pages.js'
+import { repositoryPath } from './references.js'
+import { listText, localTimeText, shortened } from './tables.js'
+
+interface RepositoryAnswer {
+  readonly name: string
+  readonly createdAt: string
+  readonly description: string
+  readonly logicalBytes: number
+  readonly listed: boolean
+}
+
+/** What a line has room for. */
+const descriptionLengthMax = 60
+
+export const repoList: Command = managementCommand({
+  name: 'repo list',
+  summary: 'Lists the repositories of the catalog.',
+  operands: ['[PREFIX]'],
+  options: limitOption,
+  optionsUsage: limitUsage,
+  optionsHelp: limitHelp,
+  help: 'With a PREFIX, only those whose name begins with it.',
+  async run(call) {
+    const [prefix] = call.operands
+    await printPages<RepositoryAnswer>(call, {
+      path: '/repositories',
+      query: { prefix },
+      limit: call.options.limit,
+      titles: ['REPOSITORY', 'SIZE', 'CREATED', 'DESCRIPTION'],
+      rowOf: ({ name, logicalBytes, createdAt, description }) => [
+        name,
+        formatBytes(logicalBytes),
+        localTimeText(createdAt),
+        shortened(description, descriptionLengthMax),
+      ],
+    })
+  },
+})
+
+export const repoShow: Command = managementCommand({
+  name: 'repo show',
+  summary: 'Tells of one repository.',
+  operands: ['REPOSITORY'],
+  options: {},
+  async run({ management, operands: [name = ''], print }) {
+    const repository = await management.request<RepositoryAnswer>('GET', repositoryPath(name))
+    print(repository, () => repositoryText(repository))
+  },
+})
+
+export const repoDescribe: Command = managementCommand({
+  name: 'repo describe',
+  summary: 'Says what a repository is for, and makes it when it is not there.',
+  operands: ['REPOSITORY', 'TEXT'],
+  options: {},
+  help: `With a description the catalog shows a repository even if it is empty. An empty TEXT ("") takes the
+description away.`,
+  async run({ management, operands: [name = '', description = ''], print }) {
+    const path = repositoryPath(name)
+    const repository = await management.request<RepositoryAnswer>('PUT', path, { description })
+    print(repository, () => repositoryText(repository))
+  },
+})
+
+function repositoryText(repository: RepositoryAnswer): string {
+  const { name, logicalBytes, createdAt, description, listed } = repository
+  return listText([
+    ['repository', name],
+    ['description', description],
+    ['size', formatBytes(logicalBytes)],
+    ['created', localTimeText(createdAt)],
+    ['in the catalog', listed ? 'yes' : 'no: it has neither a manifest nor a description'],
+  ])
+}
