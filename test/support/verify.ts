@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import type { FastifyInstance } from 'fastify'
 import type { RunStatus } from '../../src/metadata/metadata-store.js'
@@ -6,7 +7,6 @@ import type { FindingKind } from '../../src/registry/verify/findings.js'
 import type { VerifyReport, VerifyRequest } from '../../src/registry/verify/verify-run.js'
 import { hexOf } from '../../src/oci/digest.js'
 import type { Digest } from '../../src/oci/digest.js'
-import { eventually } from './eventually.js'
 import { answerOf } from './management.js'
 
 export interface VerifiedRun {
@@ -24,11 +24,16 @@ export async function verify(
   return endOf(app, id)
 }
 
-export function endOf(app: FastifyInstance, id: number): Promise<VerifiedRun> {
-  return eventually(
-    () => answerOf<VerifiedRun>(app, 'GET', `/runs/${id}`),
-    ({ status }) => status !== 'running',
-  )
+/** The run when it has ended, however long that takes. */
+export async function endOf<Run extends { readonly status: RunStatus } = VerifiedRun>(
+  app: FastifyInstance,
+  id: number,
+): Promise<Run> {
+  for (;;) {
+    const run = await answerOf<Run>(app, 'GET', `/runs/${id}`)
+    if (run.status !== 'running') return run
+    await delay(5)
+  }
 }
 
 /** The kinds of what a run has found, in their order. */
