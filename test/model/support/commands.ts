@@ -69,6 +69,7 @@ export type Command =
   | { readonly do: 'collect'; readonly kind: CollectKind }
   | { readonly do: 'collect a step'; readonly kind: CollectKind }
   | { readonly do: 'dry run'; readonly kind: CollectKind }
+  | { readonly do: 'retire tags' }
   | { readonly do: 'keep house' }
   | { readonly do: 'forget history' }
   | { readonly do: 'restart' }
@@ -128,6 +129,7 @@ const commands: readonly { readonly weight: number; readonly arbitrary: fc.Arbit
     of(6, 'collect', { kind }),
     of(10, 'collect a step', { kind }),
     of(2, 'dry run', { kind }),
+    of(3, 'retire tags', {}),
     of(3, 'keep house', {}),
     of(1, 'forget history', {}),
     of(0.1, 'restart', {}),

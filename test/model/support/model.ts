@@ -8,6 +8,14 @@ export interface Settings {
   readonly historyMs: number
   readonly expireMs: number
   readonly mayDeleteReferencedBlobs: boolean
+  /** What is a rule of retention about, and what does it keep; 0 for nothing. */
+  retentionRulesOf(name: string): readonly {
+    selects(tag: string): boolean
+    keepsTag(tag: string): boolean
+    readonly keepNewest: number
+    readonly keepYoungerThanMs: number
+    readonly keepPulledWithinMs: number
+  }[]
   /** After how long untagged manifests of a repository go; undefined where they are kept. */
   untaggedMs(name: string): number | undefined
 }
@@ -53,6 +61,8 @@ export class Repository {
   /** Whether the catalog shows it; undefined where nothing is promised. */
   isListed: boolean | undefined = true
   readonly tags = new Map<string, Digest>()
+  /** When each tag was pushed or moved last. */
+  readonly tagMovedAt = new Map<string, number>()
   readonly tagHistory = new Map<string, TagChange[]>()
   readonly manifests = new Map<Digest, ManifestState>()
   /** When each digest was deleted last. */
@@ -215,6 +225,7 @@ export class Model {
   moveTag(repository: Repository, tag: string, to: Digest): void {
     const from = repository.tags.get(tag)
     repository.tags.set(tag, to)
+    repository.tagMovedAt.set(tag, this.now)
     if (from !== to) this.#record(repository, tag, { at: this.now, from, to })
   }
 
@@ -321,6 +332,31 @@ export class Model {
   /** Another process knows nothing of pulls but what is written. */
   forgetPulls(): void {
     this.#pulls.clear()
+  }
+
+  /** The tags of a repository that rules are about and none keeps. */
+  tagsToRetire(repository: Repository): string[] {
+    const { tags, tagMovedAt, manifests, name } = repository
+    const rules = this.settings.retentionRulesOf(name)
+    const movedAt = (tag: string) => tagMovedAt.get(tag) ?? 0
+    const newestFirst = [...tags.keys()].sort(
+      (one, other) => movedAt(other) - movedAt(one) || (one < other ? 1 : -1),
+    )
+    const isKept = (tag: string, rule: (typeof rules)[number]) => {
+      const place = newestFirst.filter((other) => rule.selects(other)).indexOf(tag)
+      const pulledAt = manifests.get(tags.get(tag) as Digest)?.pulledAt ?? 0
+      const unusedMs = this.now - Math.max(movedAt(tag), pulledAt)
+      return (
+        place < rule.keepNewest ||
+        this.now - movedAt(tag) < rule.keepYoungerThanMs ||
+        unusedMs < rule.keepPulledWithinMs ||
+        rule.keepsTag(tag)
+      )
+    }
+    return newestFirst.filter((tag) => {
+      const about = rules.filter((rule) => rule.selects(tag))
+      return about.length > 0 && !about.some((rule) => isKept(tag, rule))
+    })
   }
 
   tidyTags(): void {

@@ -1,9 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { RegistryError } from '../../../src/errors.js'
 import type { Digest } from '../../../src/oci/digest.js'
 import type { RepositoryName, Tag } from '../../../src/oci/reference.js'
 import type { Finding } from '../../../src/registry/verify/findings.js'
-import type { VerifyReport } from '../../../src/registry/verify/verify-run.js'
 import { sha256 } from '../../support/images.js'
 import { MANY_TAGS, NAMES, TAGS } from './commands.js'
 import { BLOBS, MANIFESTS, nameOf, SUBJECTS } from './contents.js'
@@ -55,19 +53,13 @@ export class Served {
 
   /** The registry finds nothing wrong with itself, but for what somebody has wanted so. */
   async requireVerified(): Promise<void> {
-    const { metadata, registry } = this.#store
-    const id = await registry.verification.start(
+    const { ended } = await this.#store.verification.begin(
       { content: true, repair: false, confirm: false },
       'tester',
     )
-    let run = await metadata.findRun(id)
-    while (run?.status === 'running') {
-      await delay(1)
-      run = await metadata.findRun(id)
-    }
-    const { findings } = run?.report as VerifyReport
-    const wrong = findings.filter((finding) => !this.#isWanted(finding))
-    same('the run', run?.status, 'done')
+    const { status, report } = await ended
+    const wrong = report.findings.filter((finding) => !this.#isWanted(finding))
+    same('the run', status, 'done')
     same('what was found', wrong, [])
   }
 

@@ -5,6 +5,8 @@ import path from 'node:path'
 import { pino } from 'pino'
 import { assemble, type Assembly } from '../../../src/assembly.js'
 import type { CollectTerms } from '../../../src/metadata/metadata-store.js'
+import type { Config } from '../../../src/config.js'
+import { parsePattern } from '../../../src/oci/patterns.js'
 import { testConfig } from '../../support/server.js'
 import type { CollectKind } from './commands.js'
 import { inlineBytesMax } from './contents.js'
@@ -28,6 +30,13 @@ const UNTAGGED = [
   { repositories: '**', collectAfterDays: 30 },
 ]
 
+/** Which tags go with a retention run. */
+const RETENTION_RULES: Config['retention']['rules'] = [
+  { repositories: 'team/**', tags: ['many-*'], keepNewest: 3, keepTags: [] },
+  { repositories: 'quick/*', tags: ['**'], keepYoungerThanDays: 2, keepTags: ['c'] },
+  { repositories: '**', tags: ['b', 'c'], keepNewest: 1, keepPulledWithinDays: 5, keepTags: [] },
+]
+
 const uploadExpireSeconds = 24 * 60 * 60
 
 export function settingsOf(setup: Setup): Settings {
@@ -38,6 +47,22 @@ export function settingsOf(setup: Setup): Settings {
     historyMs: Math.max(setup.historyDays, setup.undoDays) * day,
     expireMs: uploadExpireSeconds * 1000,
     mayDeleteReferencedBlobs: setup.referencedBlobs === 'allow',
+    retentionRulesOf: (name) =>
+      RETENTION_RULES.filter(({ repositories }) => parsePattern(repositories).matches(name)).map(
+        ({
+          tags,
+          keepTags,
+          keepNewest = 0,
+          keepYoungerThanDays = 0,
+          keepPulledWithinDays = 0,
+        }) => ({
+          selects: (tag: string) => tags.some((text) => parsePattern(text).matches(tag)),
+          keepsTag: (tag: string) => keepTags.includes(tag),
+          keepNewest,
+          keepYoungerThanMs: keepYoungerThanDays * day,
+          keepPulledWithinMs: keepPulledWithinDays * day,
+        }),
+      ),
     untaggedMs: (name) =>
       name.startsWith('kept/') ? undefined : (name.startsWith('quick/') ? 1 : 30) * day,
   }
@@ -83,6 +108,14 @@ export class StoreUnderTest {
 
   get collector() {
     return this.#assembly.maintenance.collector
+  }
+
+  get retention() {
+    return this.#assembly.maintenance.retention
+  }
+
+  get verification() {
+    return this.#assembly.maintenance.verification
   }
 
   get now(): number {
@@ -132,6 +165,7 @@ async function assembled(
     uploads: { expireSeconds: uploadExpireSeconds },
     // Whatever room there is: nothing here is large.
     storage: { inlineBytesMax, reserveBytes: 0 },
+    retention: { everyHours: 0, rules: RETENTION_RULES },
     gc: { brakePercent: 100, sliceMs: 50, untagged: UNTAGGED },
   })
   return assemble({

@@ -112,6 +112,8 @@ export class World {
         return this.#collectStep(command.kind)
       case 'dry run':
         return this.#dryRun(command.kind)
+      case 'retire tags':
+        return this.#retireTags()
       case 'keep house':
         return this.#keepHouse()
       case 'forget history':
@@ -144,6 +146,7 @@ export class World {
     await this.#keepHouse()
     await this.#collect('normal')
     await this.check()
+    await this.#freeAsForeseen()
     for (const name of this.#model.repositories.keys()) {
       await this.#deleteRepository(repositoryName(name))
     }
@@ -518,6 +521,41 @@ export class World {
     const { ended } = await collector.begin({ ...requestOf(kind), dryRun: true }, identity)
     await ended
     requireSame('what a dry run has removed', removedBetween(before, state.rows()), [])
+  }
+
+  /** The tags that rules let go, which are those of the preview. */
+  async #retireTags(): Promise<void> {
+    const { retention } = this.#store
+    const { tags } = await retention.foresee()
+    const { entries } = await retention.list(this.#model.now, 1000)
+    const { ended } = await retention.begin({ confirm: true }, identity)
+    const { status, report } = await ended
+    const expected: string[] = []
+    for (const repository of this.#model.repositories.values()) {
+      for (const tag of this.#model.tagsToRetire(repository)) {
+        expected.push(`${repository.name}:${tag}`)
+        this.#model.deleteTag(repository, tag)
+      }
+    }
+    const told = entries.map(({ repository, tag }) => `${repository}:${tag}`)
+    requireSame('the run of retention', status, 'done')
+    requireSame('the tags of the preview', told.sort(), expected.sort())
+    requireSame('how many they are', [tags, report.deletedTags], [expected.length, expected.length])
+  }
+
+  /** What retention says that it frees is freed, where nothing else is on its way out. */
+  async #freeAsForeseen(): Promise<void> {
+    const { retention, state } = this.#store
+    const before = state.rows().bytes
+    const hasDeleted = this.#model.allRepositories.some(({ manifests }) =>
+      [...manifests.values()].some(({ deletedAt }) => deletedAt !== undefined),
+    )
+    const { bytes } = await retention.foresee()
+    await this.#retireTags()
+    this.#wait(60 * day)
+    await this.#collect('due')
+    // What was deleted by hand out of an index that stays is there still, and is not reckoned with.
+    if (!hasDeleted) requireSame('what retention has freed', before - state.rows().bytes, bytes)
   }
 
   async #keepHouse(): Promise<void> {
