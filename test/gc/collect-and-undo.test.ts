@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
+import type { ReviewPosition } from '../../src/metadata/metadata-store.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
 import { indexOf, OCI_INDEX, pushBlob, pushImage, putManifest, sha256 } from '../support/images.js'
@@ -85,6 +86,28 @@ it('brings nothing back of a repository that a purge has begun to take apart', a
 
   // The next run goes on with it, be it a purge or not.
   expect((await collect()).removed).toMatchObject({ repositories: 1, manifests: 1 })
+  expect(store.state.rows().repositories.size).toBe(0)
+})
+
+it('finds nothing wrong with a repository while it is being taken apart', async () => {
+  const { store, app, undo, wait } = await startStore()
+  const child = await pushImage(app, APP)
+  const index = indexOf([{ digest: child.digest, size: child.manifest.length }])
+  await putManifest(app, APP, 'multi', index, { contentType: OCI_INDEX })
+  await undo.deleteRepository(APP, 'tester')
+  wait(1)
+
+  const found: unknown[] = []
+  for (let next: ReviewPosition | undefined, isFirst = true; isFirst || next; isFirst = false) {
+    const terms = { ...store.termsOf('purge'), sliceMs: 0 }
+    next = (await store.metadata.collect({ ...terms, ...(next && { after: next }) })).next
+    await store.registry.removals.finish()
+    const request = { content: true, repair: false, confirm: false }
+    const { ended } = await store.verification.begin(request, 'tester')
+    found.push(...(await ended).report.findings)
+  }
+
+  expect(found).toEqual([])
   expect(store.state.rows().repositories.size).toBe(0)
 })
 

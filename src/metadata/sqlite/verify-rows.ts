@@ -4,6 +4,7 @@ import { parseManifest, type ManifestReference, type ReferenceKind } from '../..
 import type { Tag } from '../../oci/reference.js'
 import type { CheckedRows, RowCheck, RowFault } from '../metadata-verification.js'
 import type { Connection } from './connection.js'
+import { BEFORE_ALL_TIME } from './dismantling.js'
 import {
   isNeeded,
   isToBeListed,
@@ -110,7 +111,8 @@ export class VerifyRows {
         'manifest_references',
         ['manifest_id', 'digest', 'kind'],
         [0, '', ''],
-        // Of what was deleted only the bytes must be there: a restore gives the right to them again.
+        // Of what was deleted only the bytes must be there: a restore gives the right to them again. What
+        // is being taken apart need not be whole.
         `select ${nameOfRepository('p')} as repository, x.manifest_id, m.digest,
            x.digest as target, x.kind,
            exists (select 1 from blobs b where b.digest = x.digest) as is_elsewhere
@@ -124,7 +126,10 @@ export class VerifyRows {
              and exists (select 1 from blobs b where b.digest = x.digest))
            and not (x.kind = 'child' and exists (
              select 1 from manifests c
-             where c.repository_id = m.repository_id and c.digest = x.digest))`,
+             where c.repository_id = m.repository_id and c.digest = x.digest))
+           and not exists (
+             select 1 from deleted_repositories d
+             where d.repository_id = m.repository_id and d.deleted_at = ${BEFORE_ALL_TIME})`,
         (rows) => this.#referenceFaults(rows),
       ),
       links: walk(

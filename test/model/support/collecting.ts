@@ -40,22 +40,24 @@ export class Collecting {
    */
   note(rows: StoredRows, terms: Terms, { isWhole }: { readonly isWhole: boolean }): void {
     const gone = this.#forget(rows)
+    // A run that is made in steps may have begun long ago; what has to stay is told by now.
+    const now = { ...terms, at: this.#model.now }
     for (const { repository, manifest } of gone.manifests) {
-      const reason = this.#keeperOf(repository, manifest, terms, 'least')
+      const reason = this.#keeperOf(repository, manifest, now, 'least')
       if (reason === undefined) continue
       throw wrong('went', `the manifest ${manifest.content.name}`, repository, reason)
     }
     for (const { repository, digest } of gone.links) {
-      const reason = this.#keeperOfLink(repository, digest, terms, 'least')
+      const reason = this.#keeperOfLink(repository, digest, now, 'least')
       if (reason === undefined) continue
       throw wrong('went', `the blob ${nameOf(digest)}`, repository, reason)
     }
     for (const repository of gone.repositories) {
-      if (this.#mayGoWhole(repository, terms)) continue
+      if (this.#mayGoWhole(repository, now)) continue
       throw wrong('went', 'everything', repository, 'it can be brought back')
     }
     for (const digest of gone.blobs) {
-      const reason = this.#keeperOfBytes(digest, terms, 'least')
+      const reason = this.#keeperOfBytes(digest, now, 'least')
       if (reason === undefined) continue
       throw new Error(`the bytes of ${nameOf(digest)} went although ${reason}`)
     }
