@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { Config } from '../config.js'
-import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
 import type { RetentionRule } from '../metadata/metadata-store.js'
+import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
 import type { Registry, Stores } from '../registry/registry.js'
 import { BackupFiles } from '../storage/backup-files.js'
 import { berthVersion } from '../version.js'
@@ -113,7 +113,12 @@ export function createMaintenance(
     },
     async close() {
       const stopped = repeated.map((one) => one.stop())
-      await Promise.all([collector, retention, verification, backups].map((one) => one.close()))
+      await Promise.all([
+        collector.close(),
+        retention.close(),
+        verification.close(),
+        backups.close(),
+      ])
       await Promise.all(stopped)
     },
   }

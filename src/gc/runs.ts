@@ -41,6 +41,8 @@ export class Runs<Report extends object> {
   #stop = new AbortController()
   #isClosed = false
   #underWay: Promise<void> | undefined
+  /** Runs whose work may be over, until their rows say so. */
+  readonly #ending = new Set<Promise<unknown>>()
 
   constructor(kind: RunKind, options: RunsOptions) {
     this.#kind = kind
@@ -114,6 +116,7 @@ export class Runs<Report extends object> {
   async cancel(): Promise<void> {
     this.#stop.abort()
     await this.#underWay
+    await Promise.allSettled(this.#ending)
   }
 
   /** Asks the run under way to end, waits for it, and has no other begin. */
@@ -130,9 +133,10 @@ export class Runs<Report extends object> {
     if (this.#isClosed) throw new RegistryError('UNAVAILABLE', 'the registry is stopping')
     this.#stop = new AbortController()
     let resolve: () => void = () => undefined
-    this.#underWay = new Promise<void>((settle) => (resolve = settle))
+    const underWay = new Promise<void>((settle) => (resolve = settle))
+    this.#underWay = underWay
     return () => {
-      this.#underWay = undefined
+      if (this.#underWay === underWay) this.#underWay = undefined
       resolve()
     }
   }
@@ -143,9 +147,10 @@ export class Runs<Report extends object> {
     work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
     release: () => void,
   ): BegunRun<Report> {
-    const ended = this.#recorded(id, report, work).finally(release)
+    const ended = this.#recorded(id, report, work, release).finally(release)
+    this.#ending.add(ended)
     // Whoever waits for it learns of its failure; nobody need.
-    ended.catch(() => undefined)
+    ended.catch(() => undefined).finally(() => this.#ending.delete(ended))
     return { id, ended }
   }
 
@@ -153,6 +158,7 @@ export class Runs<Report extends object> {
     id: number,
     initial: Report,
     work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
+    release: () => void,
   ): Promise<Ending<Report> & { readonly id: number }> {
     const { metadata, log, now, onDurabilityLost } = this.#options
     const { signal } = this.#stop
@@ -164,6 +170,8 @@ export class Runs<Report extends object> {
     }
     try {
       const ending = await work({ id, signal, isCancelled: () => !this.#isClosed, record })
+      // Before anybody can read that it has ended, and ask for the next one.
+      release()
       await metadata.recordRun({ id, ...ending, finishedAt: now() })
       return { id, ...ending }
     } catch (error) {
@@ -174,6 +182,7 @@ export class Runs<Report extends object> {
       log.error({ err: error, run: id }, `a ${this.#kind} run has failed`)
       const message = error instanceof Error ? error.message : String(error)
       const report = { ...latest, message }
+      release()
       // Where that cannot be written either, the next start finds the run unfinished.
       await metadata
         .recordRun({ id, status: 'failed', report, finishedAt: now() })

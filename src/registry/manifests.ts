@@ -176,7 +176,7 @@ export class Manifests {
   }
 
   /**
-   * Removes a tag on the word of somebody who has looked at it before, when it still is as he saw it
+   * Removes a tag on the word of somebody who has looked at it before, when it still is as it was then
    * and may go.
    *
    * @returns whether it went

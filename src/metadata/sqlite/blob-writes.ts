@@ -126,7 +126,11 @@ export class BlobWrites {
     }
     this.#counting.blobGoes(repositoryId, digest)
     this.#unlink.run(repositoryId, digest)
-    this.#keeping.dropLease(repositoryId, digest)
+    this.#counting.blobWent(repositoryId)
+    // The same bytes may have been promised as a manifest.
+    if (this.#repositories.findManifest(repositoryId, digest) === undefined) {
+      this.#keeping.dropLease(repositoryId, digest)
+    }
     this.#keeping.review(repositoryId, digest, removal.reviewAt, 'blob unlinked')
   }
 

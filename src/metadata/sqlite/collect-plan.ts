@@ -3,6 +3,7 @@ import type { Digest } from '../../oci/digest.js'
 import type { RepositoryName } from '../../oci/reference.js'
 import type { CollectionPlan, CollectTerms, Removed } from '../metadata-store.js'
 import type { Connection } from './connection.js'
+import { BEFORE_ALL_TIME } from './dismantling.js'
 import { Judgement, termsOf, type ManifestToJudge, type Review, type Terms } from './judgement.js'
 
 /** What a person wants to read of what would go; the rest is counted. */
@@ -156,7 +157,8 @@ export class CollectPlan {
   }
 
   #takeRepository(repository: DueRepository, { at }: Terms, tally: Tally): void {
-    const { repository_id: repositoryId, name, deleted_at: dueAt } = repository
+    const { repository_id: repositoryId, name, deleted_at: deletedAt } = repository
+    const dueAt = deletedAt === BEFORE_ALL_TIME ? at : deletedAt
     const reason = 'repository collected'
     for (;;) {
       const manifests = this.#manifestsOf.all(repositoryId, batchSize)

@@ -16,9 +16,6 @@ import {
 import type { Keeping } from './keeping.js'
 import type { Removing } from './removing.js'
 
-/** Reviews that are read at once; each is judged by what is true when its turn comes. */
-const batchSize = 64
-
 /** Before every review. */
 export const BEGINNING: ReviewPosition = { dueAt: -1, digest: '', repositoryId: 0 }
 
@@ -47,14 +44,15 @@ export class CollectWrites {
     this.#dismantling = rows.dismantling
     this.#counting = rows.counting
     this.#keeping = rows.keeping
+    // One at a time: what becomes of one may change the reasons for those behind it.
     this.#due = connection.prepare(
       `select digest, repository_id, due_at, reason from reviews where due_at <= ?
-       order by due_at limit ${batchSize}`,
+       order by due_at limit 1`,
     )
     this.#after = connection.prepare(
       `select digest, repository_id, due_at, reason from reviews
        where (due_at, digest, repository_id) > (?, ?, ?)
-       order by due_at, digest, repository_id limit ${batchSize}`,
+       order by due_at, digest, repository_id limit 1`,
     )
     this.#nameOf = connection
       .prepare<[number], string>(
@@ -64,7 +62,7 @@ export class CollectWrites {
       .pluck()
   }
 
-  /** One step of a run: as much as can be done in its time. */
+  /** One step of a run: as much as can be done in its time, and one thing at least. */
   collect({ sliceMs, after = BEGINNING, ...given }: CollectStep): CollectedStep {
     const terms = termsOf(given)
     const removed: Removed[] = []
@@ -73,11 +71,18 @@ export class CollectWrites {
 
     if (!this.#dismantling.dismantle(terms, removed, hasTime)) return { removed, next: after }
     // What has become due is first, also what this very step has made so.
-    if (!this.#takeAll(() => this.#due.all(terms.at), terms, removed, hasTime)) {
-      return { removed, next: after }
-    }
+    if (!this.#takeDue(terms, removed, hasTime)) return { removed, next: after }
     if (!terms.skipWaits) return { removed }
     return this.#takeWaiting(after, terms, removed, hasTime)
+  }
+
+  /** @returns whether all were taken */
+  #takeDue(terms: Terms, removed: Removed[], hasTime: () => boolean): boolean {
+    for (let due = this.#due.get(terms.at); due; due = this.#due.get(terms.at)) {
+      this.#take(due, terms, removed)
+      if (!hasTime()) return false
+    }
+    return true
   }
 
   /** Takes those that are not due, from a place on. */
@@ -89,34 +94,15 @@ export class CollectWrites {
   ): CollectedStep {
     let next = after
     for (;;) {
-      const batch = this.#after.all(next.dueAt, next.digest, next.repositoryId)
-      for (const review of batch) {
-        this.#take(review, terms, removed)
-        const { due_at: dueAt, digest, repository_id: repositoryId } = review
-        next = { dueAt, digest, repositoryId }
-        if (!hasTime()) return { removed, next }
-      }
-      if (batch.length < batchSize) break
+      const review = this.#after.get(next.dueAt, next.digest, next.repositoryId)
+      if (review === undefined) break
+      this.#take(review, terms, removed)
+      const { due_at: dueAt, digest, repository_id: repositoryId } = review
+      next = { dueAt, digest, repositoryId }
+      if (!hasTime()) return { removed, next }
     }
     // What this has made due is for the next step; without any, all has been looked at.
-    return this.#due.all(terms.at).length > 0 ? { removed, next } : { removed }
-  }
-
-  /** @returns whether all were taken */
-  #takeAll(
-    read: () => Review[],
-    terms: Terms,
-    removed: Removed[],
-    hasTime: () => boolean,
-  ): boolean {
-    for (;;) {
-      const batch = read()
-      if (batch.length === 0) return true
-      for (const review of batch) {
-        if (!hasTime()) return false
-        this.#take(review, terms, removed)
-      }
-    }
+    return this.#due.get(terms.at) ? { removed, next } : { removed }
   }
 
   #take(review: Review, terms: Terms, removed: Removed[]): void {
@@ -135,6 +121,7 @@ export class CollectWrites {
     if (verdict.link) {
       this.#counting.blobGoes(repositoryId, digest)
       this.#removing.unlink(repositoryId, digest)
+      this.#counting.blobWent(repositoryId)
       record('link', 0)
     }
     const blob = this.#removing.findBlob(digest)

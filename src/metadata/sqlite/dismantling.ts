@@ -13,6 +13,12 @@ interface DeletedRepository {
   readonly deleted_at: number
 }
 
+/**
+ * The time of a delete that nobody can undo any more, however short ago it was: some of what the
+ * repository had is gone.
+ */
+export const BEFORE_ALL_TIME = 0
+
 /** Rows that one statement removes: half a millisecond. */
 const batchSize = 250
 
@@ -24,6 +30,7 @@ export class Dismantling {
   readonly #parts: readonly Statement<[{ readonly id: number }]>[]
   readonly #manifest: Statement<[number], ManifestToJudge>
   readonly #links: Statement<[number], string>
+  readonly #makeFinal: Statement<[number, number]>
   readonly #ends: readonly Statement<[number]>[]
 
   constructor(connection: Connection, removing: Removing, keeping: Keeping) {
@@ -51,6 +58,9 @@ export class Dismantling {
         `select digest from repository_blobs where repository_id = ? limit ${batchSize}`,
       )
       .pluck()
+    this.#makeFinal = connection.prepare(
+      'update deleted_repositories set deleted_at = ? where repository_id = ?',
+    )
     this.#ends = [
       'delete from deleted_repositories where repository_id = ?',
       'delete from repositories where id = ?',
@@ -62,17 +72,21 @@ export class Dismantling {
     for (;;) {
       const repository = this.#next.get(terms.at - terms.undoMs)
       if (repository === undefined) return true
-      if (!this.#takeApart(repository, terms.at, removed, hasTime)) return false
+      if (this.#takeApart(repository, terms.at, removed, hasTime)) continue
+      // A purge may come before the undo window is over, and other requests before its next step.
+      this.#makeFinal.run(BEFORE_ALL_TIME, repository.repository_id)
+      return false
     }
   }
 
   #takeApart(
-    { repository_id: id, name, deleted_at: dueAt }: DeletedRepository,
+    { repository_id: id, name, deleted_at: deletedAt }: DeletedRepository,
     at: number,
     removed: Removed[],
     hasTime: () => boolean,
   ): boolean {
     const reason = 'repository collected'
+    const dueAt = deletedAt === BEFORE_ALL_TIME ? at : deletedAt
     for (const part of this.#parts) {
       while (part.run({ id }).changes > 0) if (!hasTime()) return false
     }

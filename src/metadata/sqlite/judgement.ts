@@ -86,7 +86,6 @@ export class Judgement {
   readonly #isLinked: Statement<[number, string], number>
   readonly #isLinkedAnywhere: Statement<[string], number>
   readonly #isBeingCommitted: Statement<[string], number>
-  readonly #canComeBack: Statement<[string, number], number>
 
   /** @param overlay - whether the temporary tables of a plan are there */
   constructor(connection: Connection, { overlay }: { readonly overlay: boolean }) {
@@ -128,9 +127,6 @@ export class Judgement {
       `select 1 from repository_blobs l where l.digest = ? ${unlessUnlinked} limit 1`,
     )
     this.#isBeingCommitted = ask('select 1 from uploads where committing = ? limit 1')
-    this.#canComeBack = ask(
-      `select 1 from reviews where digest = ? and reason = 'blob unlinked' and due_at > ? limit 1`,
-    )
   }
 
   judge(review: Review, terms: Terms): Verdict {
@@ -161,7 +157,6 @@ export class Judgement {
     if (this.#holdingLease.get(digest, terms.at, terms.skipWaits ? 0 : 1) !== undefined) {
       return 'stays'
     }
-    if (terms.undoMs > 0 && this.#canComeBack.get(digest, terms.at) !== undefined) return 'stays'
     if (this.#isBeingCommitted.get(digest) !== undefined) return { waitUntil: terms.at + soonMs }
     return 'goes'
   }

@@ -36,7 +36,7 @@ export class ManifestWrites {
   readonly #storeManifest: Statement<unknown[], ManifestRow>
   readonly #storeReference: Statement<[number, string, number, string, number]>
   readonly #retireManifest: Statement<
-    [number, string, number],
+    [{ readonly id: number; readonly at: number; readonly identity: string }],
     { generation: number; size_bytes: number }
   >
 
@@ -80,9 +80,13 @@ export class ManifestWrites {
        values (?, ?, ?, ?, ?)
        on conflict do nothing`,
     )
+    // Its tags go with it: should it come back without them, they were lost now.
     this.#retireManifest = connection.prepare(
-      `update manifests set deleted_at = ?, deleted_by = ? where id = ?
-       returning generation, size_bytes`,
+      `update manifests set deleted_at = @at, deleted_by = @identity,
+         released_at = iif(
+           exists (select 1 from tags t where t.manifest_id = @id and t.generation = manifests.generation),
+           @at, released_at)
+       where id = @id returning generation, size_bytes`,
     )
   }
 
@@ -153,12 +157,14 @@ export class ManifestWrites {
     }
     const goes = { repository, repositoryId, manifestId: id }
     this.#guard.requireNoneSince(goes, removal.tagRules, removal.look)
-    const { generation, size_bytes: sizeBytes } = this.#retireManifest.get(at, identity, id) as {
-      generation: number
-      size_bytes: number
-    }
+    const { generation, size_bytes: sizeBytes } = this.#retireManifest.get({
+      ...{ id, at, identity },
+    }) as { generation: number; size_bytes: number }
     this.#history.record({ repositoryId, action: 'deleted', from: digest, at, identity })
-    this.#keeping.dropLease(repositoryId, digest)
+    // The same bytes may have been promised as a blob.
+    if (!this.#repositories.hasBlob(repositoryId, digest)) {
+      this.#keeping.dropLease(repositoryId, digest)
+    }
     this.#keeping.review(repositoryId, digest, reviewAt, 'manifest deleted')
     this.#counting.manifestWent({ id, repositoryId, sizeBytes })
     return this.#untagging.begin({ manifestId: id, generation, repositoryId, at, identity })

@@ -16,7 +16,7 @@ import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
 import type { Repositories } from './repositories.js'
 import type { KeptTagsLook, TagGuard } from './tag-guard.js'
-import type { TagWrites } from './tag-writes.js'
+import type { TagTarget, TagWrites } from './tag-writes.js'
 
 /** With what {@link KeptTags.requireNone} has found, when there are rules. */
 export type CheckedRepositoryRemoval = RepositoryRemoval & {
@@ -51,9 +51,10 @@ export class UndoWrites {
   readonly #isListed: Statement<[number], number>
   readonly #before: Statement<[number, string], { from_digest: Digest | null }>
   readonly #atTime: Statement<[number, string, number], { to_digest: Digest | null }>
+  readonly #afterTime: Statement<[number, string, number], { from_digest: Digest | null }>
   readonly #findKept: Statement<[number, string], KeptManifest>
   readonly #revive: Statement<[number]>
-  readonly #relink: Statement<[number, number, number]>
+  readonly #relink: Statement<[number, number, number], string>
   readonly #deletedChildren: Statement<[number, number], KeptManifest>
   readonly #deletion: Statement<[number, string], number>
   readonly #tagsOf: Statement<[number, string, number, string, number], string>
@@ -104,6 +105,10 @@ export class UndoWrites {
       `select to_digest from history where repository_id = ? and tag = ? and changed_at <= ?
        order by id desc limit 1`,
     )
+    this.#afterTime = connection.prepare(
+      `select from_digest from history where repository_id = ? and tag = ? and changed_at > ?
+       order by id limit 1`,
+    )
     const keptColumns = 'm.id, m.digest, m.generation, m.size_bytes, m.deleted_at'
     this.#findKept = connection.prepare(
       `select ${keptColumns} from manifests m where m.repository_id = ? and m.digest = ?`,
@@ -111,13 +116,18 @@ export class UndoWrites {
     this.#revive = connection.prepare(
       'update manifests set deleted_at = null, deleted_by = null where id = ?',
     )
-    // A blob may have been taken away from the repository meanwhile; its bytes are held.
-    this.#relink = connection.prepare(
-      `insert into repository_blobs (repository_id, digest, linked_at)
-       select distinct ?, r.digest, ? from manifest_references r join blobs b on b.digest = r.digest
-       where r.manifest_id = ? and r.kind <> 'child'
-       on conflict do nothing`,
-    )
+    // A blob may have been taken away from the repository meanwhile; its bytes are held. Of an index,
+    // those that are no manifests are blobs.
+    this.#relink = connection
+      .prepare<[number, number, number], string>(
+        `insert into repository_blobs (repository_id, digest, linked_at)
+         select distinct ?, r.digest, ? from manifest_references r join blobs b on b.digest = r.digest
+         where r.manifest_id = ? and (r.kind <> 'child' or not exists (
+           select 1 from manifests m
+           where m.repository_id = r.repository_id and m.digest = r.digest))
+         on conflict do nothing returning digest`,
+      )
+      .pluck()
     this.#deletedChildren = connection.prepare(
       `select ${keptColumns} from manifests m
        where m.repository_id = ? and m.deleted_at is not null
@@ -178,7 +188,10 @@ export class UndoWrites {
     const { repository, tag, time, identity, at, reviewAt } = restore
     const repositoryId = this.#repositories.get(repository)
     const current = this.#tags.settle(repositoryId, tag)
-    const digest = this.#formerTarget(repositoryId, tag, time)
+    const digest =
+      time === undefined
+        ? this.#targetBefore(repositoryId, tag)
+        : this.#targetAt(repositoryId, { ...restore, time }, current)
     if (current?.digest === digest) return { digest, changed: false }
     const manifest = this.#findKept.get(repositoryId, digest)
     if (manifest === undefined) {
@@ -230,24 +243,43 @@ export class UndoWrites {
     this.#history.record({ repositoryId: id, action: 'repository deleted', identity, at })
   }
 
-  #formerTarget(repositoryId: number, tag: string, time: number | undefined): Digest {
-    if (time === undefined) {
-      const last = this.#before.get(repositoryId, tag)
-      if (last === undefined) throw unknown('the repository never had this tag', { tag })
-      if (last.from_digest !== null) return last.from_digest
-      throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
-        tag,
-      })
+  /** What a tag pointed to before its last change. */
+  #targetBefore(repositoryId: number, tag: string): Digest {
+    const last = this.#before.get(repositoryId, tag)
+    if (last === undefined) throw unknown('the repository never had this tag', { tag })
+    if (last.from_digest !== null) return last.from_digest
+    throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
+      tag,
+    })
+  }
+
+  /**
+   * What a tag pointed to at a time. Inside the undo window, how it came to be so may be forgotten by
+   * now: then the change that came next tells it, or, without one, what the tag points to still.
+   */
+  #targetAt(
+    repositoryId: number,
+    { tag, time, at, reviewAt }: RestoreTag & { readonly time: number },
+    current: TagTarget | undefined,
+  ): Digest {
+    const told = (): Digest | null | undefined => {
+      const change = this.#atTime.get(repositoryId, tag, time)
+      if (change) return change.to_digest
+      if (time < at - (reviewAt - at)) return undefined
+      const next = this.#afterTime.get(repositoryId, tag, time)
+      return next ? next.from_digest : (current?.digest as Digest | undefined)
     }
-    const digest = this.#atTime.get(repositoryId, tag, time)?.to_digest ?? undefined
-    if (digest === undefined) throw unknown('the tag was not there at that time', { tag })
-    return digest
+    const digest = told()
+    if (digest) return digest
+    throw unknown('the tag was not there at that time', { tag })
   }
 
   /** Makes a manifest be there again, and what it cannot be used without. */
   #bringBack(repositoryId: number, manifest: KeptManifest, author: Author): void {
     const { identity, at } = author
-    this.#relink.run(repositoryId, at, manifest.id)
+    for (const digest of this.#relink.all(repositoryId, at, manifest.id)) {
+      this.#counting.blobCame(repositoryId, digest)
+    }
     for (const child of this.#deletedChildren.all(repositoryId, manifest.id)) {
       this.#bringBack(repositoryId, child, author)
     }

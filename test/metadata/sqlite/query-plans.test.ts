@@ -121,7 +121,9 @@ it('walks lists in the order of an index: only what clients list by two ways is 
     planOf(connection, sql).some((detail) => detail.includes('TEMP B-TREE')),
   )
 
-  expect(sorted.filter((sql) => !sql.includes('@subject'))).toEqual([])
+  // A survey adds up what it has noted, whatever that takes: nobody waits for it as for a list.
+  const lists = sorted.filter((sql) => !sql.includes('temp.leaving_manifests'))
+  expect(lists.filter((sql) => !sql.includes('@subject'))).toEqual([])
 })
 
 it('looks for whoever needs a blob among the newest manifests first, not among all that were deleted', async () => {

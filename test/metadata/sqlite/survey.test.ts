@@ -5,7 +5,7 @@ import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
 import { SqliteMetadataStore } from '../../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { temporaryDirectory } from '../../support/directories.js'
-import { imageText, putBlob, putImage } from '../../support/records.js'
+import { imageText, name, putBlob, putImage } from '../../support/records.js'
 
 async function openStore() {
   const file = path.join(await temporaryDirectory(), 'berth.db')
@@ -24,6 +24,19 @@ it('finds nothing wrong with a database that is sound', async () => {
 
   expect(parts).toContain('manifests')
   expect(problems.flat()).toEqual([])
+})
+
+it('finds nothing wrong with it either while it changes', async () => {
+  const { store } = await openStore()
+  const problems: string[] = []
+
+  // As many as it takes until the index of names has something to merge.
+  for (let index = 0; index < 100; index++) {
+    await putBlob(store, 'hello', { repository: name(`team/app-${index}`) })
+    problems.push(...(await store.checkPart('repository_names')))
+  }
+
+  expect(problems).toEqual([])
 })
 
 it('says which rows have lost what they belong to', async () => {

@@ -1,0 +1,180 @@
+import { expect, it, onTestFinished } from 'vitest'
+import type { CollectRequest } from '../../src/gc/collector.js'
+import type { RepositoryName, Tag } from '../../src/oci/reference.js'
+import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
+import { indexOf, OCI_INDEX, pushBlob, pushImage, putManifest, sha256 } from '../support/images.js'
+
+// What has to be so where collecting and undoing meet; most of it was found by the model test.
+
+const APP = 'team/app' as RepositoryName
+const QUICK = 'quick/app' as RepositoryName
+const day = 24 * 60 * 60 * 1000
+const { signal } = new AbortController()
+
+async function startStore(setup: Partial<Setup> = {}) {
+  const store = await StoreUnderTest.open({
+    ...{ undoDays: 7, leaseSeconds: 86_400, historyDays: 365, referencedBlobs: 'refuse' },
+    ...setup,
+  })
+  onTestFinished(() => store.close())
+  const { app, registry } = store
+  return {
+    store,
+    app,
+    undo: registry.undo,
+    wait: (ms: number) => store.wait(ms),
+    collect: async (request: CollectRequest = {}) =>
+      (await (await store.collector.begin(request, 'tester')).ended).report,
+    status: async (url: string) => (await app.inject(`/v2/${url}`)).statusCode,
+    remove: async (url: string) =>
+      (await app.inject({ method: 'DELETE', url: `/v2/${url}` })).statusCode,
+    catalog: async () =>
+      (await app.inject('/v2/_catalog')).json<{ repositories: string[] }>().repositories,
+    digestOfTag: async (tag: string, name = APP) =>
+      (await app.inject(`/v2/${name}/manifests/${tag}`)).headers['docker-content-digest'],
+  }
+}
+
+const tag = (text: string) => text as Tag
+
+it('leaves no repository in the catalog that had nothing but a blob of a push that never ended', async () => {
+  const { app, wait, collect, remove, catalog } = await startStore()
+  await pushBlob(app, 'team/collected', 'a blob')
+  const deleted = await pushBlob(app, 'team/deleted', 'a blob')
+
+  expect(await remove(`team/deleted/blobs/${deleted}`)).toBe(202)
+  expect(await catalog()).toEqual(['team/collected'])
+  wait(day)
+  await collect()
+
+  expect(await catalog()).toEqual([])
+})
+
+it('points a tag back to a time in the undo window though the history before it is forgotten', async () => {
+  const { store, app, wait, undo, digestOfTag } = await startStore({ historyDays: 1 })
+  const { digest } = await pushImage(app, APP, 'latest', { layers: ['first'] })
+  await pushImage(app, APP, 'still', { layers: ['first'] })
+  wait(40 * day)
+  await pushImage(app, APP, 'latest', { layers: ['second'] })
+  wait(3 * day)
+  await store.collector.forgetHistory(store.now - 7 * day, signal)
+
+  const time = store.now - 5 * day
+  expect(await undo.restoreTag(APP, tag('latest'), 'tester', time)).toMatchObject({ digest })
+  expect(await digestOfTag('latest')).toBe(digest)
+  // Its whole history is forgotten: it has never moved since.
+  expect(await undo.restoreTag(APP, tag('still'), 'tester', time)).toMatchObject({
+    ...{ digest, changed: false },
+  })
+  await expect(
+    undo.restoreTag(APP, tag('latest'), 'tester', store.now - 20 * day),
+  ).rejects.toMatchObject({ code: 'MANIFEST_UNKNOWN' })
+})
+
+it('brings nothing back of a repository that a purge has begun to take apart', async () => {
+  const { store, app, wait, undo, collect } = await startStore()
+  await pushImage(app, APP, 'v1')
+  await undo.deleteRepository(APP, 'tester')
+  wait(1)
+  const step = await store.metadata.collect({ ...store.termsOf('purge'), sliceMs: 0 })
+  expect(step.next).toBeDefined()
+
+  await expect(undo.restoreRepository(APP, 'tester')).rejects.toMatchObject({
+    code: 'NAME_UNKNOWN',
+  })
+
+  // The next run goes on with it, be it a purge or not.
+  expect((await collect()).removed).toMatchObject({ repositories: 1, manifests: 1 })
+  expect(store.state.rows().repositories.size).toBe(0)
+})
+
+it('frees a blob that was deleted when it is told not to wait, whatever else had it', async () => {
+  const { store, app, remove, collect } = await startStore()
+  const { digest } = await pushImage(app, APP, 'v1', { layers: ['a layer'] })
+  await remove(`${APP}/manifests/${digest}`)
+  expect(await remove(`${APP}/blobs/${sha256('a layer')}`)).toBe(202)
+  const alone = await pushBlob(app, APP, 'another')
+  expect(await remove(`${APP}/blobs/${alone}`)).toBe(202)
+
+  const before = await collect({ now: true })
+  expect(before.removed).toEqual({ manifests: 0, blobs: 1, repositories: 0, bytes: 7 })
+  const after = await collect({ purge: true })
+
+  expect(after.planned).toMatchObject(after.removed)
+  expect(after.removed).toMatchObject({ manifests: 1, blobs: 2 })
+  expect(store.state.rows().bytes).toBe(0)
+})
+
+it('takes a child along with its index though it was pushed again since', async () => {
+  const { app, wait, collect, remove } = await startStore()
+  const child = await pushImage(app, APP)
+  const index = indexOf([{ digest: child.digest, size: child.manifest.length }])
+  await putManifest(app, APP, 'multi', index, { contentType: OCI_INDEX })
+  await remove(`${APP}/manifests/multi`)
+  wait(29 * day)
+  await pushImage(app, APP)
+  wait(2 * day)
+
+  const { planned, removed } = await collect()
+
+  expect(removed).toMatchObject({ manifests: 2, blobs: 2 })
+  expect(planned).toMatchObject(removed)
+})
+
+it('counts a blob that comes back with one manifest for all that need it', async () => {
+  const { store, app, undo, remove } = await startStore({ referencedBlobs: 'allow' })
+  await pushImage(app, APP, 'v1', { config: 'shared', layers: ['first'] })
+  await pushImage(app, APP, 'v1', { config: 'shared', layers: ['second'] })
+  const logicalBytes = () => [...store.state.rows().repositories.values()][0]?.logical_bytes
+  const before = logicalBytes()
+  expect(await remove(`${APP}/blobs/${sha256('shared')}`)).toBe(202)
+  expect(logicalBytes()).toBe((before ?? 0) - 'shared'.length)
+
+  await undo.restoreTag(APP, tag('v1'), 'tester')
+
+  expect(logicalBytes()).toBe(before)
+})
+
+it('brings an index back with the blobs that are its children', async () => {
+  const { app, undo, remove, status } = await startStore()
+  const blob = await pushBlob(app, APP, 'a blob')
+  const index = indexOf([{ digest: blob, size: 6, mediaType: 'application/octet-stream' }])
+  await putManifest(app, APP, 'blobs', index, { contentType: OCI_INDEX })
+  expect(await remove(`${APP}/manifests/${sha256(index)}`)).toBe(202)
+  expect(await remove(`${APP}/blobs/${blob}`)).toBe(202)
+
+  await undo.restoreManifest(APP, sha256(index), 'tester', signal)
+
+  expect(await status(`${APP}/blobs/${blob}`)).toBe(200)
+})
+
+it('keeps what a tag can be pointed back to, also where it was deleted and came back without it', async () => {
+  const { store, app, undo, wait, collect, remove, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'latest', { layers: ['first'] })
+  wait(40 * day)
+  const time = store.now
+  wait(1)
+  await remove(`${APP}/manifests/${digest}`)
+  await pushImage(app, APP, 'latest', { layers: ['second'] })
+  await undo.restoreManifest(APP, digest, 'tester', signal)
+
+  await collect({ now: true })
+
+  await undo.restoreTag(APP, tag('latest'), 'tester', time)
+  expect(await digestOfTag('latest')).toBe(digest)
+})
+
+it('keeps the promise of a blob when a manifest of the same bytes is deleted, and the other way round', async () => {
+  const { app, wait, collect, remove, status } = await startStore({ undoDays: 0 })
+  for (const name of [APP, QUICK]) {
+    const { manifest, digest } = await pushImage(app, name, undefined)
+    await pushBlob(app, name, manifest)
+    expect(await remove(`${name}/${name === APP ? 'manifests' : 'blobs'}/${digest}`)).toBe(202)
+    wait(1000)
+
+    await collect({ now: true })
+
+    const kept = name === APP ? 'blobs' : 'manifests'
+    expect(await status(`${name}/${kept}/${digest}`)).toBe(200)
+  }
+})

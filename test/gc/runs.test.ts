@@ -1,0 +1,60 @@
+import path from 'node:path'
+import { pino } from 'pino'
+import { expect, it, onTestFinished } from 'vitest'
+import { Runs } from '../../src/gc/runs.js'
+import type { MetadataStore, RunProgress } from '../../src/metadata/metadata-store.js'
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
+import { temporaryDirectory } from '../support/directories.js'
+
+/** Runs whose rows are in a store that lets a test in between a row's end and whoever wrote it. */
+async function startRuns(onRecorded: (progress: RunProgress) => Promise<void>) {
+  const file = path.join(await temporaryDirectory(), 'berth.db')
+  const store = await SqliteMetadataStore.open({ file })
+  onTestFinished(() => store.close())
+  const metadata = new Proxy<MetadataStore>(store, {
+    get(target, name: keyof MetadataStore) {
+      if (name !== 'recordRun') return target[name].bind(target)
+      return async (progress: RunProgress) => {
+        await target.recordRun(progress)
+        await onRecorded(progress)
+      }
+    },
+  })
+  const options = { metadata, log: pino({ level: 'silent' }), now: Date.now }
+  const runs = new Runs('gc', { ...options, onDurabilityLost: () => undefined })
+  return { runs, store }
+}
+
+const nothing = async () => ({ status: 'done', report: {} }) as const
+const failing = async () => {
+  throw new Error('broken')
+}
+
+it.each([
+  ['done', nothing],
+  ['failed', failing],
+])('lets the next one begin as soon as anybody can read that one has %s', async (_, work) => {
+  const begun: Promise<unknown>[] = []
+  const { runs } = await startRuns(async () => {
+    if (begun.length === 0) begun.push(runs.begin({}, 'second', {}, nothing))
+  })
+
+  const { ended } = await runs.begin({}, 'first', {}, work)
+  await ended.catch(() => undefined)
+
+  expect(await Promise.all(begun)).toMatchObject([{ id: 2 }])
+})
+
+it('are closed when the rows of what has ended are written', async () => {
+  let isWritten = false
+  const { runs, store } = await startRuns(async () => {
+    await store.listRuns({ limit: 1 })
+    isWritten = true
+  })
+  await runs.begin({}, 'tester', {}, nothing)
+
+  await runs.close()
+
+  expect(isWritten).toBe(true)
+  expect(await store.listRuns({ limit: 1 })).toMatchObject([{ status: 'done' }])
+})
