@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { chmod, mkdir, open, rm, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
+import Database from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { RawConnection } from '../support/raw-connection.js'
-import { startBerth, type Berth, type BerthOptions } from './support/berth.js'
+import { runBerth, startBerth, type Berth, type BerthOptions } from './support/berth.js'
 import { Daemon } from './support/daemon.js'
 import { Docker } from './support/docker.js'
 import { MIB, newFile, writeBuildContext } from './support/images.js'
@@ -165,6 +166,69 @@ describe('a byte that flips under a running registry', () => {
     } finally {
       await elsewhere.stop()
     }
+  })
+})
+
+describe('berth verify --content', () => {
+  it('finds a byte that has flipped, and has docker push heal it', async () => {
+    const pushed = await pushImage()
+    const { berth, image, url, file } = pushed
+    await flip(file, 1000)
+
+    const quick = await runBerth('verify', '--data', berth.dataDirectory)
+    const thorough = await runBerth('verify', '--content', '--data', berth.dataDirectory)
+    const reads = [await read(url), await read(url, 'HEAD')]
+    const needed = await runBerth('verify', '--data', berth.dataDirectory)
+
+    expect([quick.succeeded, thorough.succeeded, needed.succeeded]).toEqual([true, false, false])
+    expect(thorough.stdout).toMatch(
+      /^blob-content: .*; push an image that has it again: team\/app:1$/m,
+    )
+    expect(needed.stdout).toMatch(/^blob-absent: /m)
+    expect(reads).toEqual([404, 404])
+    await docker.run('push', image)
+    const healed = await runBerth('verify', '--content', '--data', berth.dataDirectory)
+    expect(healed.succeeded, healed.report).toBe(true)
+    await expectHealing(pushed)
+  })
+
+  it('finds a row of a manifest that has flipped, and has docker push heal it', async () => {
+    const { berth: before, image, url, file } = await pushImage()
+    await before.kill()
+    // Nobody has read it by now, so that nobody has it in memory.
+    const { port, dataDirectory } = before
+    const berth = await startBerth({ port, dataDirectory })
+    const database = new Database(path.join(dataDirectory, 'berth.db'), { timeout: 10_000 })
+    database.exec(
+      `update manifest_contents set bytes = cast(replace(bytes, 'layers', 'Layers') as blob)`,
+    )
+    database.close()
+
+    const manifestUrl = `${berth.url}/v2/team/app/manifests/1`
+    const reads = [await read(manifestUrl), await read(manifestUrl, 'HEAD')]
+    const found = await runBerth('verify', '--content', '--data', dataDirectory)
+
+    expect(reads).toEqual([404, 404])
+    expect(found.stdout).toMatch(/^manifest-content: .*; push it again: team\/app:1$/m)
+    await docker.run('push', image)
+    const healed = await runBerth('verify', '--content', '--data', dataDirectory)
+    expect(healed.succeeded, healed.report).toBe(true)
+    await expectHealing({ berth, image, url, file })
+  })
+
+  it('repairs what lost its bytes as far as that can be, and docker push does the rest', async () => {
+    const pushed = await pushImage()
+    const { berth, image, file } = pushed
+    await truncate(file, 10)
+
+    const repaired = await runBerth('verify', '--repair', '--data', berth.dataDirectory)
+
+    expect(repaired.succeeded).toBe(false)
+    expect(repaired.stdout).toMatch(/^blob-size: /m)
+    await docker.run('push', image)
+    const healed = await runBerth('verify', '--content', '--data', berth.dataDirectory)
+    expect(healed.succeeded, healed.report).toBe(true)
+    await expectHealing(pushed)
   })
 })
 

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { runBerth } from '../support/process.js'
 import { startTestServer } from '../support/server.js'
+import { verify } from '../support/verify.js'
 import { startBerth, type Berth } from './support/berth.js'
 import { requireInOrder } from './support/inspection.js'
 import { Ledger } from './support/ledger.js'
@@ -45,6 +46,9 @@ it('has lost nothing it acknowledged, however often it is killed at work', async
   const tagged = await walk(left.url)
   await left.server.housekeeping.round()
   expect(await uploadFiles(dataDirectory)).toEqual([])
+  await left.server.registry.removals.finish()
+  const { report } = await verify(left.app, { content: true })
+  expect(report.findings).toEqual([])
   await left.server.close()
   expect(await verifyStore(dataDirectory)).toEqual([])
 

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFailed, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../../support/directories.js'
 import { Daemon } from './daemon.js'
-import { clientEnvironment } from './run.js'
+import { attempt, clientEnvironment, type Outcome } from './run.js'
 
 const program = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
 
@@ -37,6 +37,11 @@ export interface Berth {
   kill(): Promise<void>
   /** Waits until the process has ended by itself, and gives its exit code. */
   exitCode(): Promise<number | null>
+}
+
+/** Another command of `berth`, in a process of its own, whatever comes of it. */
+export function runBerth(...args: readonly string[]): Promise<Outcome> {
+  return attempt(process.execPath, [program, ...args], { timeoutMs: 120_000 })
 }
 
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
