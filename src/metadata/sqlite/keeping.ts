@@ -32,11 +32,13 @@ export class Keeping {
     this.#dropLease = connection.prepare(
       'delete from leases where digest = ? and repository_id = ?',
     )
-    // Never earlier than asked before: a review that comes too soon decides nothing.
+    // Never earlier than asked before: a review that comes too soon decides nothing. What has lost its
+    // holder goes along with it only while nothing else has happened to it.
     this.#askReview = connection.prepare(
       `insert into reviews (digest, repository_id, due_at, reason) values (?, ?, ?, ?)
        on conflict do update set
-         reason = case when excluded.due_at > due_at then excluded.reason else reason end,
+         reason = case when excluded.due_at > due_at or reason = 'holder collected'
+           then excluded.reason else reason end,
          due_at = max(due_at, excluded.due_at)`,
     )
     this.#reviewAtOnce = connection.prepare(
