@@ -136,13 +136,13 @@ export class Collecting {
     bound: Bound,
   ): string | undefined {
     const { settings } = this.#model
-    const lostTagAt = repository.lostTagAt(manifest.content.digest)
+    const { pushedAt, pulledAt, releasedAt } = manifest
     const isOrphaned = bound === 'least' ? manifest.isOrphaned : manifest.isOrphanedAlone
-    if (isOrphaned && lostTagAt === undefined) return undefined
+    if (isOrphaned && releasedAt === undefined) return undefined
     const ageMs = settings.untaggedMs(repository.name)
     if (ageMs === undefined) return 'untagged manifests are kept here'
     if (skipWaits) return undefined
-    const usedAt = Math.max(manifest.pushedAt, lostTagAt ?? 0, manifest.pulledAt)
+    const usedAt = Math.max(pushedAt, releasedAt ?? 0, pulledAt)
     const slack = this.#slack({ at, skipWaits, ...terms }, bound)
     return usedAt + ageMs + slack > at ? 'it is not old enough' : undefined
   }

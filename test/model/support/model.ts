@@ -42,6 +42,8 @@ export interface ManifestState {
   /** As far as it is written down. */
   pulledAt: number
   deletedAt?: number | undefined
+  /** When it last lost a tag, since it was pushed or was gone for good before. */
+  releasedAt?: number | undefined
   /** An index that had it, or its subject, was removed for good since it was pushed. */
   isOrphaned: boolean
   /** And nothing has happened to it since. */
@@ -214,7 +216,7 @@ export class Model {
     repository.manifests.set(digest, {
       ...{ content, pushedAt: this.now, isOrphaned: false, isOrphanedAlone: false },
       tagsAreLeft: before?.tagsAreLeft === true,
-      pulledAt: before?.pulledAt ?? 0,
+      ...{ pulledAt: before?.pulledAt ?? 0, releasedAt: before?.releasedAt },
     })
     for (const target of [...content.blobs, ...content.children]) fulfil(repository, target)
     for (const tag of tags) this.moveTag(repository, tag, digest)
@@ -379,6 +381,8 @@ export class Model {
     const changes = repository.tagHistory.get(tag)
     if (changes) changes.push(change)
     else repository.tagHistory.set(tag, [change])
+    const released = change.from && repository.manifests.get(change.from)
+    if (released) released.releasedAt = change.at
     for (const digest of [change.from, change.to]) if (digest) this.touch(repository, digest)
   }
 }

@@ -22,6 +22,9 @@ const sequencesEach = 20
 /** Then its clock is centuries ahead. */
 const usesMax = 300
 
+/** Making what failed shorter is over after this time: a long sequence takes seconds each time. */
+const runMsMax = 2 * 60 * 1000
+
 /** What a failure is seen again by. */
 export interface Replay {
   readonly seed: number
@@ -59,7 +62,7 @@ export async function runSequences(replay: Replay, { steps, until }: Bounds): Pr
     for (let seed = replay.seed; performed < steps && performance.now() < until; seed++) {
       const { path } = replay
       const run = await fc.check(property, {
-        ...{ seed, numRuns: sequencesEach, endOnFailure: false },
+        ...{ seed, numRuns: sequencesEach, interruptAfterTimeLimit: runMsMax },
         ...(path !== undefined && { path }),
       })
       if (run.failed) throw failureOf(run)
