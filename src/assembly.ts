@@ -10,6 +10,7 @@ import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
 import { createRegistry, type Registry, type Stores } from './registry/registry.js'
 import { FsBlobStore } from './storage/fs-blob-store.js'
 import { Sendfile } from './storage/sendfile.js'
+import { Unwinding } from './unwinding.js'
 
 export interface AssemblyOptions {
   readonly config: Config
@@ -44,11 +45,8 @@ export interface Assembly {
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const { config, log, now = Date.now, onDurabilityLost } = options
   const directory = path.resolve(config.dataDirectory)
-  // What has to be undone, last first, when a later step fails or all is closed.
-  const undo: (() => unknown)[] = [takeDataDirectory(directory)]
-  const rewind = async () => {
-    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
-  }
+  const undo = new Unwinding()
+  undo.push(takeDataDirectory(directory))
   try {
     requireFinished(directory)
     const blobs = await FsBlobStore.open(directory, {
@@ -79,9 +77,9 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     const app = await buildApp(dependencies)
     undo.push(() => registry.pulls.close())
     undo.push(() => closeWithin(app, config.http.shutdownSeconds))
-    return { directory, stores, registry, maintenance, app, operatorToken, close: rewind }
+    return { directory, stores, registry, maintenance, app, operatorToken, close: () => undo.run() }
   } catch (error) {
-    await rewind()
+    await undo.run().catch((failure: unknown) => log.error({ err: failure }, 'closing has failed'))
     throw error
   }
 }

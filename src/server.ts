@@ -5,6 +5,7 @@ import type { Maintenance } from './gc/maintenance.js'
 import { Housekeeping } from './housekeeping.js'
 import { localUrl, removeOperatorFile, writeOperatorFile } from './operator-file.js'
 import type { Registry } from './registry/registry.js'
+import { Unwinding } from './unwinding.js'
 
 export type ServerOptions = AssemblyOptions
 
@@ -32,11 +33,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, onDurabilityLost } = options
   const assembly = await assemble(options)
   const { directory, app, registry, maintenance, operatorToken: token } = assembly
-  // What has to be undone, last first, when a later step fails or the server is closed.
-  const undo: (() => unknown)[] = [() => assembly.close()]
-  const rewind = async () => {
-    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
-  }
+  const undo = new Unwinding()
+  undo.push(() => assembly.close())
   try {
     const { host, port } = config.http
     await app.listen({ host, port })
@@ -50,9 +48,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     } catch (error) {
       log.warn({ err: error }, 'berth.operator.json cannot be written: no command can manage this')
     }
-    return { app, address, registry, housekeeping, maintenance, close: rewind }
+    const close = () => undo.run()
+    return { app, address, registry, housekeeping, maintenance, close }
   } catch (error) {
-    await rewind()
+    await undo.run().catch((failure: unknown) => log.error({ err: failure }, 'closing has failed'))
     throw error
   }
 }
