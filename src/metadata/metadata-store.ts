@@ -182,6 +182,12 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   abortUpload(repository: RepositoryName, id: string, at: number): Promise<void>
 
   /**
+   * Ends a session whose bytes were put in their place and were given no row, be it over or not. They
+   * are to be removed, unless there is such a blob, or another session is about to become it.
+   */
+  abandonCommit(commit: BeginCommit, at: number): Promise<void>
+
+  /**
    * Ends up to `limit` sessions that made no progress since `idleSince`.
    *
    * @returns their ids

@@ -329,7 +329,15 @@ export class Uploads {
     await this.#droppingWrongDigest(upload, () =>
       this.#store.commit(id, { digest, sizeBytes, ...(receivedDigest && { receivedDigest }) }),
     )
-    await this.#putBlob({ repository, digest, sizeBytes, uploadId: id })
+    try {
+      await this.#putBlob({ repository, digest, sizeBytes, uploadId: id })
+    } catch (error) {
+      // The bytes have left the session, and no row tells of them. Where not even that can be
+      // written down, it is when the session expires.
+      const at = this.#options.now()
+      await this.#metadata.abandonCommit({ id, digest }, at).catch(ignoreRefusal)
+      throw error
+    }
     this.#running.forget(id)
   }
 

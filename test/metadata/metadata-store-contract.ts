@@ -1429,6 +1429,36 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         expect(await store.listFileRemovals(10)).toEqual([{ digest, destination: 'nowhere' }])
       })
 
+      it('leaves bytes to be removed when its commit is abandoned, over or not', async () => {
+        const store = await open()
+        const digests = [sha256('in place, and in no row'), sha256('and cancelled meanwhile')]
+        for (const [index, digest] of digests.entries()) {
+          const id = await openUpload(store)
+          await store.beginCommit({ id, digest })
+          if (index === 1) await store.abortUpload(APP, id, AT)
+
+          await store.abandonCommit({ id, digest }, AT)
+
+          await expect(store.getUpload(APP, id)).rejects.toMatchObject({
+            code: 'BLOB_UPLOAD_UNKNOWN',
+          })
+        }
+
+        const removals = digests.map((digest) => ({ digest, destination: 'nowhere' }))
+        expect(await store.listFileRemovals(10)).toEqual(expect.arrayContaining(removals))
+      })
+
+      it('leaves the bytes of a blob alone when its commit is abandoned', async () => {
+        const store = await open()
+        const digest = await putBlob(store, 'stored')
+        const id = await openUpload(store)
+        await store.beginCommit({ id, digest })
+
+        await store.abandonCommit({ id, digest }, AT)
+
+        expect(await store.listFileRemovals(10)).toEqual([])
+      })
+
       it('leaves the bytes of a blob alone when it expires in the middle of its commit', async () => {
         const store = await open()
         const digest = await putBlob(store, 'stored')

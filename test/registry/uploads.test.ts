@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { pino } from 'pino'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { storageFull } from '../../src/errors.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { DiskFloor } from '../../src/registry/disk-floor.js'
 import { Leases } from '../../src/registry/leases.js'
@@ -36,7 +37,7 @@ async function startUploads(roomBytes: number) {
     expireMs: 60_000,
     sessionsMax: 10,
   })
-  return { disk, uploads }
+  return { disk, uploads, metadata }
 }
 
 it('stops a body of unknown length at the floor, and goes on with it when there is room', async () => {
@@ -106,3 +107,26 @@ it('commits what has come before the disk was too full for more', async () => {
 
   await expect(uploads.open(APP, 'sha256', 'tester')).rejects.toMatchObject({ statusCode: 507 })
 })
+
+it.each(['a request of its own', 'a session'])(
+  'leaves nothing of a blob whose row cannot be written: %s',
+  async (way) => {
+    const { uploads, metadata } = await startUploads(500 * MIB)
+    const bytes = Buffer.alloc(MIB, way)
+    const digest = sha256(bytes)
+    vi.spyOn(metadata, 'putBlob').mockRejectedValueOnce(storageFull(undefined))
+    const { id } = await uploads.open(APP, 'sha256', 'tester')
+    const body = { source: sourceOf([bytes]) }
+
+    const refused = await (
+      way === 'a session'
+        ? uploads.commit(APP, id, digest, body)
+        : uploads.putWhole(APP, digest, body, 'tester')
+    ).catch((error: unknown) => error)
+
+    expect(refused).toMatchObject({ code: 'STORAGE_FULL' })
+    expect(await metadata.listFileRemovals(10)).toEqual([{ digest, destination: 'nowhere' }])
+    await metadata.forgetFileRemovals([digest])
+    await uploads.putWhole(APP, digest, { source: sourceOf([bytes]) }, 'tester')
+  },
+)

@@ -290,6 +290,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('storeUpload', store)
   }
 
+  abandonCommit(commit: BeginCommit, at: number): Promise<void> {
+    return this.#writer.write('abandonCommit', commit, at)
+  }
+
   abortUpload(repository: RepositoryName, id: string, at: number): Promise<void> {
     return this.#writer.write('abortUpload', repository, id, at)
   }

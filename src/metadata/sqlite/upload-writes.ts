@@ -21,7 +21,8 @@ export class UploadWrites {
   readonly #forgetDigests: Statement<[]>
   readonly #touch: Statement<[number, string]>
   readonly #end: Statement<[string, string], EndedUpload>
-  readonly #leaveFile: Statement<[{ digest: string; at: number }]>
+  readonly #abandon: Statement<[string]>
+  readonly #beginStrayRemoval: Statement<[{ readonly digest: string; readonly at: number }]>
   readonly #listIdle: Statement<[number, number], { id: string; repository: RepositoryName }>
   readonly #storeRemains: Statement<[string, number]>
   readonly #forgetRemains: Statement<[string]>
@@ -54,7 +55,8 @@ export class UploadWrites {
     this.#end = connection.prepare(
       'delete from uploads where id = ? and repository = ? returning stored, committing',
     )
-    this.#leaveFile = connection.prepare(
+    this.#abandon = connection.prepare('delete from uploads where id = ?')
+    this.#beginStrayRemoval = connection.prepare(
       `insert into file_removals (digest, destination, begun_at)
        select @digest, 'nowhere', @at
        where not exists (select 1 from blobs where digest = @digest and inline = 0)
@@ -110,6 +112,11 @@ export class UploadWrites {
     this.end(repository, id, at)
   }
 
+  abandonCommit({ id, digest }: BeginCommit, at: number): void {
+    this.#abandon.run(id)
+    this.beginStrayRemoval(digest, at)
+  }
+
   expireUploads(idleSince: number, at: number, limit: number): string[] {
     const idle = this.#listIdle.all(idleSince, limit)
     for (const { id, repository } of idle) this.#giveUp(repository, id, at)
@@ -133,10 +140,14 @@ export class UploadWrites {
     for (const id of uploadIds) this.#forgetRemains.run(id)
   }
 
+  beginStrayRemoval(digest: string, at: number): boolean {
+    return this.#beginStrayRemoval.run({ digest, at }).changes > 0
+  }
+
   /** A process that was killed may have put the bytes in their place, and no row tells of them. */
   #giveUp(repository: RepositoryName, id: string, at: number): void {
     const digest = this.end(repository, id, at)
-    if (digest !== null) this.#leaveFile.run({ digest, at })
+    if (digest !== null) this.beginStrayRemoval(digest, at)
   }
 
   #requireOffset(id: string, offsetBytes: number): void {

@@ -24,7 +24,6 @@ export class VerifyWrites {
   readonly #removeContents: Statement<[{ readonly digest: string }]>
   readonly #isUnservable: Statement<[{ readonly digest: string }], number>
   readonly #removeBlob: readonly Statement<[string]>[]
-  readonly #beginStrayRemoval: Statement<[{ readonly digest: string; readonly at: number }]>
 
   constructor(connection: Connection, counting: Counting, history: HistoryWrites) {
     this.#counting = counting
@@ -64,13 +63,6 @@ export class VerifyWrites {
       'delete from repository_blobs where digest = ?',
       'delete from blobs where digest = ?',
     ].map((sql) => connection.prepare<[string]>(sql))
-    this.#beginStrayRemoval = connection.prepare(
-      `insert into file_removals (digest, destination, begun_at)
-       select @digest, 'nowhere', @at
-       where not exists (select 1 from blobs where digest = @digest and inline = 0)
-         and not exists (select 1 from uploads where committing = @digest)
-       on conflict do nothing`,
-    )
   }
 
   repairRow({ kind, key, identity, at }: RowRepair): boolean {
@@ -92,10 +84,6 @@ export class VerifyWrites {
       case 'blob':
         return this.#repairBlob(key)
     }
-  }
-
-  beginStrayRemoval(digest: Digest, at: number): boolean {
-    return this.#beginStrayRemoval.run({ digest, at }).changes > 0
   }
 
   #repairTag([repositoryId, tag]: [number, string], identity: string, at: number): boolean {

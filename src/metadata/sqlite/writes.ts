@@ -23,6 +23,7 @@ import { VerifyWrites } from './verify-writes.js'
 
 /** The methods of the port that change something. */
 type WriteName =
+  | 'abandonCommit'
   | 'abortUpload'
   | 'advanceUpload'
   | 'beginCommit'
@@ -117,11 +118,12 @@ export function prepareWrites(connection: Connection): Writes {
      on conflict do update set checked_at = excluded.checked_at`,
   )
   return {
+    abandonCommit: (...args) => uploads.abandonCommit(...args),
     abortUpload: (...args) => uploads.abortUpload(...args),
     advanceUpload: (...args) => uploads.advanceUpload(...args),
     beginCommit: (...args) => uploads.beginCommit(...args),
     beginRun: (...args) => runs.beginRun(...args),
-    beginStrayRemoval: (...args) => verifying.beginStrayRemoval(...args),
+    beginStrayRemoval: (...args) => uploads.beginStrayRemoval(...args),
     collect: (...args) => collecting.collect(...args),
     deleteBlob: (...args) => blobs.deleteBlob(...args),
     deleteManifest: (...args) => manifests.deleteManifest(...args),
