@@ -26,6 +26,22 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/**
+ * Changes the names in a folder, durably. The folder is opened before: once they have changed, nothing
+ * can fail but the sync.
+ *
+ * @throws {@link DurabilityLostError}; what opening and the change throw, with nothing changed
+ */
+export async function changeFolder(folder: string, change: () => Promise<void>): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    await change()
+    await sync(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
 /** As `sync` for a file or folder by its path, for the start, when nobody is waiting yet. */
 export function syncPath(path: string): void {
   const descriptor = openSync(path, constants.O_RDONLY)

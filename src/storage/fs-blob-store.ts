@@ -12,7 +12,7 @@ import {
   type FileHandle,
 } from 'node:fs/promises'
 import path from 'node:path'
-import { sync, syncFolder } from '../durable-files.js'
+import { changeFolder, sync, syncFolder } from '../durable-files.js'
 import { errorCode, RegistryError } from '../errors.js'
 import {
   algorithmOf,
@@ -226,17 +226,17 @@ export class FsBlobStore implements BlobStore {
   async #moveIntoPlace(source: string, digest: Digest): Promise<void> {
     const target = this.#blobPath(digest)
     const folder = path.dirname(target)
+    const move = () => changeFolder(folder, () => rename(source, target))
     try {
-      await rename(source, target)
+      await move()
     } catch (error) {
       await this.#makeWay(digest, error)
-      await rename(source, target).catch((again: unknown) => {
+      await move().catch((again: unknown) => {
         throw errorCode(again) === 'ENOENT' ? bytesLost(again) : writeFailure(again)
       })
     }
     // Another upload may have made it a moment ago.
     await this.#foldersUnderWay.get(folder)
-    await syncFolder(folder)
   }
 
   /** Does something about what has kept a file from its place, or throws it. */
@@ -277,16 +277,18 @@ export class FsBlobStore implements BlobStore {
 
   /** Makes a folder, durably; whoever finds it there meanwhile has to wait for that. */
   async #makeFolder(folder: string): Promise<void> {
-    const make = async () => {
-      // Not `recursive`: that answers ENOENT when there is no room.
-      await mkdir(folder).catch((error: unknown) => {
-        if (errorCode(error) !== 'EEXIST') throw writeFailure(error)
+    // Not `recursive`: that answers ENOENT when there is no room.
+    const make = () =>
+      mkdir(folder).catch((error: unknown) => {
+        if (errorCode(error) !== 'EEXIST') throw error
       })
-      await syncFolder(path.dirname(folder))
-    }
     let underWay = this.#foldersUnderWay.get(folder)
     if (underWay === undefined) {
-      underWay = make().finally(() => this.#foldersUnderWay.delete(folder))
+      underWay = changeFolder(path.dirname(folder), make)
+        .catch((error: unknown) => {
+          throw writeFailure(error)
+        })
+        .finally(() => this.#foldersUnderWay.delete(folder))
       this.#foldersUnderWay.set(folder, underWay)
     }
     await underWay

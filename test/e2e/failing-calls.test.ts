@@ -59,6 +59,9 @@ const named = (failures: readonly Failure[]) =>
 /** What tells clients that there is no room, and nothing else does. */
 const NO_ROOM = '507'
 
+/** What tells them that it is not for long. */
+const TRY_AGAIN = '503'
+
 describe('a call that fails while requests come', () => {
   it.each(named(whileServing))('is told, and takes nothing along: %s', async (_name, failure) => {
     const trial = await Trial.start(random)
@@ -70,6 +73,7 @@ describe('a call that fails while requests come', () => {
     report(failure, count, trial.told)
     expect(count).toBeGreaterThan(0)
     if (failure.error === 'ENOSPC') expect([...trial.told.keys()]).toEqual([NO_ROOM])
+    if (failure.error === 'EMFILE') expect([...trial.told.keys()]).toEqual([TRY_AGAIN])
     if (failure.error === 'short') expect([...trial.told.keys()]).toEqual([])
     if (failure.kind === 'sync') expect([...trial.told.keys()]).toEqual([ENDED])
   })
