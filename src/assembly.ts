@@ -8,6 +8,7 @@ import type { DurabilityLostError } from './errors.js'
 import { createMaintenance, type Maintenance } from './gc/maintenance.js'
 import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
 import { createRegistry, type Registry, type Stores } from './registry/registry.js'
+import { BackupFiles } from './storage/backup-files.js'
 import { FsBlobStore } from './storage/fs-blob-store.js'
 import { Sendfile } from './storage/sendfile.js'
 import { Unwinding } from './unwinding.js'
@@ -61,6 +62,8 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     const registry = createRegistry(stores, config, log, now)
     const maintenance = createMaintenance(stores, registry, config, {
       ...{ log, now, onDurabilityLost },
+      openCopy: (file) => SqliteMetadataStore.open({ file }),
+      openFiles: (to) => BackupFiles.open({ from: directory, to, mayLink: true }),
     })
     undo.push(() => maintenance.close())
     const operatorToken = createOperatorToken()

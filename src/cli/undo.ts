@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
+import { repositoryPath } from './references.js'
 import { localTimeText } from './tables.js'
 import { UsageError } from './usage.js'
 
@@ -14,7 +15,7 @@ export const repoDelete: Command = managementCommand({
   async run({ management, operands: [name = ''], options, print }) {
     const confirm = options.confirm ?? (await ask(`Type ${name} once more to delete it: `))
     if (confirm !== name) throw new Error(`${name} is not deleted: that was not its name`)
-    const path = `/repositories/${encodeURIComponent(name)}?confirm=${encodeURIComponent(confirm)}`
+    const path = `${repositoryPath(name)}?confirm=${encodeURIComponent(confirm)}`
     const answer = await management.request<{ restorableUntil: string }>('DELETE', path)
     print(
       answer,
@@ -49,7 +50,7 @@ TIME is as berth history prints it, or less of it: 2026-11-21, 2026-11-21T18:30.
   async run({ management, operands: [what = ''], options, print }) {
     const { name, ...wanted } = parseWanted(what)
     const body = { ...wanted, ...(options.as !== undefined && { as: options.as }) }
-    const path = `/repositories/${encodeURIComponent(name)}/restore`
+    const path = `${repositoryPath(name)}/restore`
     const restored = await management.request<Restored>('POST', path, body)
     print(restored, () => `${restoredText(what, restored)}\n`)
   },

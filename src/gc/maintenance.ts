@@ -1,11 +1,9 @@
 import path from 'node:path'
 import type { Config } from '../config.js'
 import type { RetentionRule } from '../metadata/metadata-store.js'
-import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
 import type { Registry, Stores } from '../registry/registry.js'
-import { BackupFiles } from '../storage/backup-files.js'
 import { berthVersion } from '../version.js'
-import { Backups } from './backups.js'
+import { Backups, type BackupsOptions } from './backups.js'
 import { Collector } from './collector.js'
 import { Repeating } from './repeating.js'
 import { Retention } from './retention.js'
@@ -42,7 +40,7 @@ export function createMaintenance(
   { metadata, blobs }: Stores,
   { damage, manifests, pulls, removals }: Registry,
   config: Config,
-  given: Omit<RunsOptions, 'metadata'>,
+  given: Omit<RunsOptions, 'metadata'> & Pick<BackupsOptions, 'openCopy' | 'openFiles'>,
 ): Maintenance {
   const { gc, undo, history } = config
   const options = { ...given, metadata }
@@ -68,11 +66,9 @@ export function createMaintenance(
     everyMs: config.verify.everyDays * dayMs,
     brakePercent: gc.brakePercent,
   })
-  const dataDirectory = path.resolve(config.dataDirectory)
   const backups = new Backups({
-    ...{ ...options, damage, removals, dataDirectory },
-    openCopy: (file) => SqliteMetadataStore.open({ file }),
-    openFiles: (to) => BackupFiles.open({ from: dataDirectory, to, mayLink: true }),
+    ...{ ...options, damage, removals },
+    dataDirectory: path.resolve(config.dataDirectory),
     berth: berthVersion(),
   })
   const historyMs = Math.max(history.days, undo.days) * dayMs
