@@ -297,6 +297,36 @@ describe('a preview', () => {
       })
     })
 
+    it('counts what an index has as long as that stays, deleted or not', async () => {
+      const rules = [
+        { tags: ['solo'], keepNewest: 0 },
+        { repositories: 'team/*', tags: ['multi'], keepNewest: 0 },
+      ]
+      const { app, clock, outlook } = await startWithRules(rules)
+      const pushBoth = async (repository: string, own: string) => {
+        const layers = [`shared in ${repository}`]
+        const child = await pushImage(app, repository, undefined, { config: own, layers })
+        const index = indexOf([{ digest: child.digest, size: child.manifest.length }])
+        await putManifest(app, repository, 'multi', index, { contentType: OCI_INDEX })
+        const url = `/v2/${repository}/manifests/${child.digest}`
+        expect((await app.inject({ method: 'DELETE', url })).statusCode).toBe(202)
+        const solo = await pushImage(app, repository, 'solo', { config: own + own, layers })
+        return { child, index, solo }
+      }
+      const kept = await pushBoth('other/app', '1')
+      const gone = await pushBoth(name, '2')
+      clock.at += 5
+
+      expect(await outlook()).toMatchObject({
+        tags: 3,
+        manifests: 4,
+        bytes: [
+          ...[kept.solo.manifest, '11'],
+          ...[gone.solo.manifest, '22', gone.index, gone.child.manifest, '2', `shared in ${name}`],
+        ].join('').length,
+      })
+    })
+
     it('counts nothing where manifests without a tag are kept', async () => {
       const { push, outlook } = await startWithRules([{ keepNewest: 0 }], {
         gc: {

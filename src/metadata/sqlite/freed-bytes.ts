@@ -4,7 +4,8 @@ import type { Connection } from './connection.js'
 /**
  * How many bytes would be freed if tags went: those of manifests that no tag holds then, and no index
  * or subject, with the children and referrers that go along; and those of blobs that no other manifest
- * refers to, in whatever repository. What has been deleted already holds nothing: it goes before.
+ * refers to, in whatever repository. What has been deleted already holds nothing: it goes before, unless
+ * an index has it, and then with that.
  *
  * Works in temporary tables, on a connection that may only read the rest.
  */
@@ -44,7 +45,7 @@ export class FreedBytes {
        select m.id from temp.leaving_manifests g
        cross join manifest_references r on r.manifest_id = g.id and r.kind = 'child'
        cross join manifests m on m.repository_id = r.repository_id and m.digest = r.digest
-       where m.deleted_at is null and not ${isTagged} and not ${leaves('m.id')}`,
+       where not ${isTagged} and not ${leaves('m.id')}`,
     )
     this.#addReferrers = connection.prepare(
       `insert or ignore into temp.leaving_manifests (id)
@@ -69,7 +70,11 @@ export class FreedBytes {
     this.#count = connection
       .prepare<[], number>('select count(*) from temp.leaving_manifests')
       .pluck()
-    const stays = `h.deleted_at is null and not ${leaves('h.id')}
+    const stays = `not ${leaves('h.id')}
+      and (h.deleted_at is null or exists (
+        select 1 from manifest_references i cross join manifests x on x.id = i.manifest_id
+        where i.digest = h.digest and i.repository_id = h.repository_id
+          and x.deleted_at is null and not ${leaves('x.id')}))
       and not exists (select 1 from deleted_repositories d where d.repository_id = h.repository_id)`
     this.#bytes = connection
       .prepare<[], number>(
