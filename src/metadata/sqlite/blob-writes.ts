@@ -29,7 +29,6 @@ export class BlobWrites {
   readonly #link: Statement<[number, string, number]>
   readonly #unlink: Statement<[number, string]>
   readonly #isLinkedAnywhere: Statement<[string], number>
-  readonly #isNeeded: Statement<[string, number], string>
   readonly #markDamaged: Statement<[number, string, number]>
   readonly #beginQuarantine: Statement<[{ readonly digest: string; readonly at: number }]>
 
@@ -75,12 +74,6 @@ export class BlobWrites {
          where r.digest = ? and b.damaged_at is null limit 1`,
       )
       .pluck()
-    this.#isNeeded = connection
-      .prepare<[string, number], string>(
-        `select m.digest from manifest_references r join manifests m on m.id = r.manifest_id
-         where r.digest = ? and r.repository_id = ? and m.deleted_at is null limit 1`,
-      )
-      .pluck()
     this.#markDamaged = connection.prepare(
       'update blobs set damaged_at = ? where digest = ? and stored_at = ?',
     )
@@ -116,7 +109,7 @@ export class BlobWrites {
     const { repository, digest } = removal
     const repositoryId = this.#repositories.get(repository)
     if (!this.#repositories.hasBlob(repositoryId, digest)) throw blobUnknown(digest)
-    const manifest = this.#isNeeded.get(digest, repositoryId)
+    const manifest = this.#counting.findLiveHolder(repositoryId, digest)
     if (manifest !== undefined && !removal.evenIfReferenced) {
       throw new RegistryError(
         'UNSUPPORTED',

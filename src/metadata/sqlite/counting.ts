@@ -7,6 +7,25 @@ interface CountedManifest {
   readonly sizeBytes: number
 }
 
+/** How many references to a digest are looked at from either end before all are. */
+const endLength = 64
+
+/**
+ * The digest of a manifest that is not deleted and refers to a digest, or null. Thousands may refer to a
+ * base layer, and most of them be deleted: the oldest, where the newest are kept, or the newest, where
+ * those of a bad day are. So is looked from both ends first.
+ */
+function liveHolder(digest: string, repositoryId: string): string {
+  const references = `manifest_references where digest = ${digest} and repository_id = ${repositoryId}`
+  // A plain "exists" would not care for the order.
+  const first = (source: string) => `(
+    select m.digest from ${source} holder cross join manifests m on m.id = holder.manifest_id
+    where m.deleted_at is null limit 1)`
+  const end = (order: 'asc' | 'desc') =>
+    `(select manifest_id from ${references} order by manifest_id ${order} limit ${endLength})`
+  return `coalesce(${first(end('desc'))}, ${first(end('asc'))}, ${first(`(select manifest_id from ${references})`)})`
+}
+
 /**
  * What a repository holds: the bytes of its manifests that are not deleted and of the blobs they refer
  * to, and whether there is any, for the catalog. A blob is marked while it is in the count, so each
@@ -17,7 +36,10 @@ export class Counting {
   readonly #uncountBlob: Statement<[number, string], number>
   readonly #references: Statement<[number], string>
   readonly #unneeded: Statement<[number], string>
-  readonly #isNeeded: Statement<[string, number], number>
+  readonly #liveHolder: Statement<
+    [{ readonly repositoryId: number; readonly digest: string }],
+    string | null
+  >
   readonly #blobSize: Statement<[string], number>
   readonly #add: Statement<[number, number]>
   readonly #show: Statement<[number]>
@@ -38,19 +60,17 @@ export class Counting {
         'select distinct digest from manifest_references where manifest_id = ?',
       )
       .pluck()
-    // The newest first: of many that refer to a base layer, those before are more likely deleted. (In
-    // "exists" SQLite would not care for the order.)
-    const needed = (digest: string, repositoryId: string) => `
-      select 1 from manifest_references o join manifests m on m.id = o.manifest_id
-      where o.digest = ${digest} and o.repository_id = ${repositoryId} and m.deleted_at is null
-      order by o.manifest_id desc limit 1`
     this.#unneeded = connection
       .prepare<[number], string>(
         `select distinct r.digest from manifest_references r
-         where r.manifest_id = ? and (${needed('r.digest', 'r.repository_id')}) is null`,
+         where r.manifest_id = ? and ${liveHolder('r.digest', 'r.repository_id')} is null`,
       )
       .pluck()
-    this.#isNeeded = connection.prepare<[string, number], number>(needed('?', '?')).pluck()
+    this.#liveHolder = connection
+      .prepare<[{ readonly repositoryId: number; readonly digest: string }], string | null>(
+        `select ${liveHolder('@digest', '@repositoryId')}`,
+      )
+      .pluck()
     this.#blobSize = connection
       .prepare<[string], number>('select size_bytes from blobs where digest = ?')
       .pluck()
@@ -104,9 +124,14 @@ export class Counting {
     this.#hideWhenEmpty.run({ repositoryId })
   }
 
+  /** A manifest that is not deleted and refers to a digest, if there is one. */
+  findLiveHolder(repositoryId: number, digest: string): string | undefined {
+    return this.#liveHolder.get({ repositoryId, digest }) ?? undefined
+  }
+
   /** A repository has come to have a blob; a manifest that needs it may have been first. */
   blobCame(repositoryId: number, digest: string): void {
-    if (this.#isNeeded.get(digest, repositoryId) === undefined) return
+    if (this.findLiveHolder(repositoryId, digest) === undefined) return
     const bytes = this.#count(repositoryId, digest)
     if (bytes > 0) this.#add.run(bytes, repositoryId)
   }

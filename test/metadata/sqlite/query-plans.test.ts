@@ -25,6 +25,8 @@ const MAY_BE_SCANNED = new Set([
   'runs',
   // The first one, whichever it is.
   'untaggings',
+  // No more than 64, from an end of an index.
+  'holder',
   // What a survey has noted in temporary tables, and sums of that.
   'g',
   'leaving_manifests',
@@ -126,13 +128,18 @@ it('walks lists in the order of an index: only what clients list by two ways is 
   expect(lists.filter((sql) => !sql.includes('@subject'))).toEqual([])
 })
 
-it('looks for whoever needs a blob among the newest manifests first, not among all that were deleted', async () => {
+it('looks for whoever needs a blob from both ends first, not past all that were deleted', async () => {
   const connection = await openStore()
 
-  const directions = statementsOf(connection)
-    .filter((sql) => sql.includes('order by o.manifest_id desc'))
-    .map((sql) => opcodesOf(connection, sql).filter((code) => code === 'Prev' || code === 'Next'))
+  const looks = statementsOf(connection).filter((sql) => sql.includes('holder.manifest_id'))
 
   // One for all references of a manifest, and one for a single blob.
-  expect(directions).toEqual([expect.arrayContaining(['Prev']), ['Prev']])
+  expect(looks).toHaveLength(2)
+  for (const sql of looks) {
+    expect(sql).toMatch(/desc limit 64.*asc limit 64/s)
+    expect(opcodesOf(connection, sql)).toEqual(expect.arrayContaining(['Prev', 'Next']))
+    const range = 'SEARCH manifest_references USING COVERING INDEX manifest_references_digest_idx'
+    const searches = planOf(connection, sql).filter((detail) => detail.startsWith(range))
+    expect(searches).toEqual(Array(3).fill(`${range} (digest=? AND repository_id=?)`))
+  }
 })
