@@ -94,8 +94,9 @@ update repository_blobs set counted = 1 where exists (
 update repositories set
   listed = exists (
     select 1 from manifests m where m.repository_id = repositories.id and m.deleted_at is null
-  ) or not exists (
-    select 1 from manifests m where m.repository_id = repositories.id
+  ) or (
+    not exists (select 1 from manifests m where m.repository_id = repositories.id)
+    and exists (select 1 from repository_blobs b where b.repository_id = repositories.id)
   ),
   logical_bytes = (
     select coalesce(sum(m.size_bytes), 0) from manifests m

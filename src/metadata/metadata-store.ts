@@ -177,9 +177,10 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   /**
    * Ends a session without a blob.
    *
+   * @returns whether it was about to become one: bytes that may be in their place are to be removed
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
    */
-  abortUpload(repository: RepositoryName, id: string, at: number): Promise<void>
+  abortUpload(repository: RepositoryName, id: string, at: number): Promise<boolean>
 
   /**
    * Ends a session whose bytes were put in their place and were given no row, be it over or not. They
@@ -240,8 +241,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   /** What those tags are altogether, and what their end would free. Takes its time. */
   surveyRetention(terms: RetentionSurveyTerms): Promise<RetentionSummary>
 
-  /** Up to `limit` removals of bytes that have begun and are not known to have ended. */
-  listFileRemovals(limit: number): Promise<FileRemoval[]>
+  /** Up to `limit` removals of bytes that have begun and are not known to have ended, by digest. */
+  listFileRemovals(limit: number, after?: Digest): Promise<FileRemoval[]>
 
   /** They have ended: the bytes are gone, and others may take their place. */
   forgetFileRemovals(digests: readonly Digest[]): Promise<void>
@@ -590,6 +591,8 @@ export interface StoredBytes {
 export interface FileRemoval {
   readonly digest: Digest
   readonly destination: 'nowhere' | 'quarantine'
+  /** There is such a blob: its bytes are kept elsewhere now, or are damaged. */
+  readonly hasRow: boolean
 }
 
 export interface RepositoryRemoval {

@@ -4,7 +4,7 @@ import type { DamagedBlob, MetadataStore } from '../metadata/metadata-store.js'
 export interface DamageOptions {
   readonly now: () => number
   /** Puts aside, among others, the bytes that were found damaged. */
-  readonly finishRemovals: () => Promise<void>
+  readonly finishRemovals: () => void
 }
 
 /**
@@ -33,10 +33,7 @@ export class Damage {
     const isThere = await this.#metadata.markBlobDamaged(blob, this.#options.now())
     if (!isThere) return false
     this.#log.error({ err: cause, digest }, 'a stored blob is damaged')
-    void this.#options.finishRemovals().catch((error: unknown) => {
-      // It is on the list, and is tried again.
-      this.#log.warn({ err: error, digest }, 'damaged bytes could not be put aside')
-    })
+    this.#options.finishRemovals()
     return true
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { DurabilityLostError } from '../errors.js'
 import type { Digest } from '../oci/digest.js'
 import type { FileRemoval, MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
@@ -18,6 +19,8 @@ export class FileRemovals {
   readonly #log: FastifyBaseLogger
   readonly #steps = new Set<Promise<unknown>>()
   #holds = 0
+  #isHeld = false
+  #held: Promise<void> = Promise.resolve()
   #released: Promise<void> = Promise.resolve()
   #release: () => void = () => undefined
   #isWanted = false
@@ -33,9 +36,10 @@ export class FileRemovals {
   }
 
   /**
-   * Removes all that is to be removed by now; what is held back is left for later.
+   * Removes all that is to be removed by now. What is held back is left for later, and so is what cannot
+   * be removed, which is logged.
    *
-   * @throws what the stores throw; the next call goes on
+   * @throws what the metadata store throws, and {@link DurabilityLostError}; the next call goes on
    */
   async finish(): Promise<void> {
     // Also for the one under way: it may just have looked for the last time.
@@ -65,26 +69,44 @@ export class FileRemovals {
   }
 
   /**
-   * Has nothing removed until it is released, but for what is put aside as it is damaged. When this
-   * resolves, nothing is being removed. For a copy of the store, whose rows are from a moment at which
-   * the bytes were still there.
+   * As {@link finish}, for those who do not wait: it is tried again by whoever collects.
+   */
+  finishSoon(): void {
+    void this.finish().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'bytes that are not needed could not be removed yet')
+    })
+  }
+
+  /**
+   * Has no bytes removed until it is released that a row spoke for when this resolved. For a copy of the
+   * store, whose rows are from a later moment.
    *
    * @returns what releases it
    */
   async hold(): Promise<() => void> {
-    // What rows have let go of before this is in nobody's copy.
-    await this.finish().catch(() => undefined)
     if (this.#holds++ === 0) {
       this.#released = new Promise((resolve) => {
         this.#release = resolve
       })
+      this.#held = this.#settle()
     }
-    await Promise.allSettled([...this.#steps, this.#underWay])
-    let isHeld = true
+    await this.#held
+    let holds = true
     return () => {
-      if (isHeld && --this.#holds === 0) this.#release()
-      isHeld = false
+      if (!holds) return
+      holds = false
+      if (--this.#holds > 0) return
+      this.#isHeld = false
+      this.#release()
     }
+  }
+
+  /** Ends what is under way, so that no push has to wait for it as long as removing is held. */
+  async #settle(): Promise<void> {
+    await Promise.allSettled(this.#steps)
+    await this.finish().catch(() => undefined)
+    while (this.#underWay) await this.#underWay.catch(() => undefined)
+    this.#isHeld = true
   }
 
   async #whenReleased(signal: AbortSignal): Promise<void> {
@@ -104,7 +126,9 @@ export class FileRemovals {
     try {
       while (this.#isWanted) {
         this.#isWanted = false
-        while (await this.#finishSome());
+        for (let after: Digest | undefined, isFirst = true; after ?? isFirst; isFirst = false) {
+          after = await this.#finishSome(after)
+        }
       }
     } finally {
       // In the same turn as the last look, so that nobody who asks is taken for seen.
@@ -112,21 +136,33 @@ export class FileRemovals {
     }
   }
 
-  /** @returns whether there may be more that can be removed now */
-  async #finishSome(): Promise<boolean> {
-    const removals = await this.#metadata.listFileRemovals(batchSize)
+  /** @returns behind what to go on; undefined when that was all */
+  async #finishSome(after: Digest | undefined): Promise<Digest | undefined> {
+    const removals = await this.#metadata.listFileRemovals(batchSize, after)
     const done: Digest[] = []
+    const failures: { readonly digest: Digest; readonly error: unknown }[] = []
     try {
       for (const removal of removals) {
-        // Damaged bytes are of use to nobody, and are in the way of those that heal them.
-        if (this.#holds > 0 && removal.destination === 'nowhere') continue
-        await this.#remove(removal)
-        done.push(removal.digest)
+        if (this.#isHeld && mayBeInCopy(removal)) continue
+        const { digest } = removal
+        try {
+          await this.#remove(removal)
+          done.push(digest)
+        } catch (error) {
+          if (error instanceof DurabilityLostError) throw error
+          failures.push({ digest, error })
+        }
       }
     } finally {
       if (done.length > 0) await this.#metadata.forgetFileRemovals(done)
     }
-    return this.#holds === 0 && removals.length === batchSize
+    const [first] = failures
+    if (first) {
+      const { digest, error } = first
+      const failed = { err: error, digest, count: failures.length }
+      this.#log.error(failed, 'bytes that are not needed cannot be removed; it is tried again')
+    }
+    return removals.length === batchSize ? removals.at(-1)?.digest : undefined
   }
 
   async #remove({ digest, destination }: FileRemoval): Promise<void> {
@@ -137,4 +173,13 @@ export class FileRemovals {
     const name = await this.#blobs.quarantine(digest)
     if (name !== undefined) this.#log.warn({ digest, name }, 'damaged bytes were put aside')
   }
+}
+
+/**
+ * Whether a copy of the store may have a row that these bytes are for. Rows of blobs are not removed while
+ * removing is held, so what has none now had none when the copy was made. Damaged bytes are of use to
+ * nobody, and are in the way of those that heal them.
+ */
+function mayBeInCopy({ destination, hasRow }: FileRemoval): boolean {
+  return destination === 'nowhere' && hasRow
 }

@@ -50,7 +50,7 @@ export function createRegistry(
     reserveBytes: config.storage.reserveBytes,
   })
   const removals = new FileRemovals(stores, log)
-  const finishRemovals = () => removals.finish()
+  const finishRemovals = () => removals.finishSoon()
   const damage = new Damage(stores.metadata, log, { now, finishRemovals })
   const blobs = new Blobs(stores, leases, quotas, log, {
     now,
@@ -74,6 +74,7 @@ export function createRegistry(
     uploads: new Uploads(stores, leases, quotas, {
       now,
       floor,
+      finishRemovals,
       inlineBytesMax: config.storage.inlineBytesMax,
       expireMs: config.uploads.expireSeconds * 1000,
       sessionsMax: config.uploads.sessionsMax,

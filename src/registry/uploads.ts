@@ -23,6 +23,8 @@ import { SpanExceeded, watched } from './watched-source.js'
 export interface UploadsOptions {
   readonly now: () => number
   readonly floor: DiskFloor
+  /** Removes some time soon the bytes of commits that came to nothing. */
+  readonly finishRemovals: () => void
   /** Blobs up to this size are kept by the metadata store. */
   readonly inlineBytesMax: number
   /** A session without progress for so long is over. */
@@ -196,7 +198,8 @@ export class Uploads {
     await this.get(repository, id)
     // First the bytes: on a full disk that makes the room to write down that they are gone.
     await this.#store.abort(id)
-    await this.#metadata.abortUpload(repository, id, this.#options.now())
+    const leftBytes = await this.#metadata.abortUpload(repository, id, this.#options.now())
+    if (leftBytes) this.#options.finishRemovals()
     this.#running.forget(id)
   }
 
@@ -336,6 +339,7 @@ export class Uploads {
       // written down, it is when the session expires.
       const at = this.#options.now()
       await this.#metadata.abandonCommit({ id, digest }, at).catch(ignoreRefusal)
+      this.#options.finishRemovals()
       throw error
     }
     this.#running.forget(id)

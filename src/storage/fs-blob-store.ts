@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import {
+  cp,
   lstat,
   mkdir,
   open,
@@ -177,7 +178,8 @@ export class FsBlobStore implements BlobStore {
       await unlink(file)
     } catch (error) {
       if (isAbsent(error)) return
-      // Whatever else lies in its place, a folder for one, is in the way of the next push.
+      if (!(await isFolder(file))) throw writeFailure(error)
+      // That is in the way of the next push.
       await rm(file, { recursive: true, force: true })
     }
   }
@@ -267,7 +269,7 @@ export class FsBlobStore implements BlobStore {
     )
     const name = isTaken ? `${hex}.${randomUUID()}` : hex
     try {
-      await rename(source, path.join(folder, name))
+      await moveAnywhere(source, path.join(folder, name))
     } catch (error) {
       if (isAbsent(error)) return undefined
       throw writeFailure(error)
@@ -311,6 +313,24 @@ async function requireDigest(file: FileHandle, blob: UploadedBlob): Promise<void
     : await digestOfFile(file, algorithmOf(digest), sizeBytes)
   if (actual === undefined) throw bytesLost()
   requireSameDigest(actual, digest)
+}
+
+/** The blobs may have been given a disk of their own: then their bytes are copied. */
+async function moveAnywhere(source: string, target: string): Promise<void> {
+  try {
+    await rename(source, target)
+  } catch (error) {
+    if (errorCode(error) !== 'EXDEV') throw error
+    await cp(source, target, { recursive: true })
+    await rm(source, { recursive: true })
+  }
+}
+
+async function isFolder(name: string): Promise<boolean> {
+  return lstat(name).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
 }
 
 function bytesLost(cause?: unknown): RegistryError {

@@ -1426,7 +1426,9 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         await store.expireUploads(AT + 6, AT + 9, 10)
 
         expect(whileAnotherCommits).toEqual([])
-        expect(await store.listFileRemovals(10)).toEqual([{ digest, destination: 'nowhere' }])
+        expect(await store.listFileRemovals(10)).toEqual([
+          { digest, destination: 'nowhere', hasRow: false },
+        ])
       })
 
       it('leaves bytes to be removed when its commit is abandoned, over or not', async () => {
@@ -1444,7 +1446,11 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
           })
         }
 
-        const removals = digests.map((digest) => ({ digest, destination: 'nowhere' }))
+        const removals = digests.map((digest) => ({
+          digest,
+          destination: 'nowhere',
+          hasRow: false,
+        }))
         expect(await store.listFileRemovals(10)).toEqual(expect.arrayContaining(removals))
       })
 

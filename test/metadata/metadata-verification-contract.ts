@@ -200,7 +200,7 @@ export function metadataVerificationContract(
       }
 
       expect(await store.listFileRemovals(10)).toEqual([
-        { digest: first, destination: 'quarantine' },
+        { digest: first, destination: 'quarantine', hasRow: true },
       ])
       expect(await store.markBlobDamaged({ digest: first, storedAt: AT - 1 }, AT)).toBe(false)
       expect(await store.markBlobDamaged({ digest: ABSENT, storedAt: AT }, AT)).toBe(false)

@@ -1,5 +1,7 @@
-import { access, truncate } from 'node:fs/promises'
-import { describe, expect, it } from 'vitest'
+import { access, mkdir, readdir, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
+import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import { bytesOf, pushBlob, pushImage, sha256 } from '../support/images.js'
 import { startTestServer, type TestServer } from '../support/server.js'
 import { blobFile } from '../support/verify.js'
@@ -26,6 +28,13 @@ const isThere = ({ dataDirectory }: TestServer) =>
     () => true,
     () => false,
   )
+
+/** The digests of all files of blobs. */
+async function blobFiles({ dataDirectory }: TestServer): Promise<string[]> {
+  const folder = path.join(dataDirectory, 'blobs', 'sha256')
+  const names = await readdir(folder, { recursive: true, withFileTypes: true })
+  return names.filter((entry) => entry.isFile()).map(({ name }) => `sha256:${name}`)
+}
 
 describe('removing bytes', () => {
   it('waits while somebody copies the store, and leaves nothing that a push would wait for', async () => {
@@ -83,5 +92,75 @@ describe('removing bytes', () => {
 
     expect(await collecting).toMatchObject({ status: 'stopped', report: { removed: { blobs: 0 } } })
     release()
+  })
+
+  it('goes on behind what cannot be removed, and comes back to that', async () => {
+    const { server, collect } = await registryWithGarbage()
+    for (let index = 0; index < 5; index++) {
+      await pushBlob(server.app, NAME, bytesOf(70_000, `more ${index}`))
+      const url = `/v2/${NAME}/blobs/${sha256(bytesOf(70_000, `more ${index}`))}`
+      await server.app.inject({ method: 'DELETE', url })
+    }
+    const failure = Object.assign(new Error('EPERM: not permitted'), { code: 'EPERM' })
+    const remove = vi.spyOn(FsBlobStore.prototype, 'remove').mockRejectedValueOnce(failure)
+
+    const { status, report } = await collect()
+    const left = await blobFiles(server)
+    await server.server.registry.removals.finish()
+    const after = await blobFiles(server)
+    remove.mockRestore()
+
+    expect(status).toBe('done')
+    expect(report).toMatchObject({ removed: { repositories: 0 } })
+    expect(left).toHaveLength(1)
+    expect(after).toEqual([])
+  })
+
+  it('removes while it is held what no row spoke for, so that no push has to wait', async () => {
+    const { server, removals } = await registryWithGarbage()
+    const stray = bytesOf(80_000, 'stray')
+    const file = blobFile(server.dataDirectory, sha256(stray))
+    await mkdir(path.dirname(file), { recursive: true })
+    await writeFile(file, stray)
+    const release = await removals.hold()
+
+    const { verification } = server.server.maintenance
+    const run = await verification.begin({ content: false, repair: true, confirm: true }, 'tester')
+    await run.ended
+    const files = await blobFiles(server)
+    await pushBlob(server.app, NAME, stray)
+    release()
+
+    expect(files).not.toContain(sha256(stray))
+    const read = await server.app.inject(`/v2/${NAME}/blobs/${sha256(stray)}`)
+    expect(read.statusCode).toBe(200)
+  })
+
+  it('ends what a run has begun before it is held', async () => {
+    const { server, collect, removals } = await registryWithGarbage()
+    let reached: () => void = () => undefined
+    const isReached = new Promise<void>((resolve) => (reached = resolve))
+    let goOn: () => void = () => undefined
+    const mayGoOn = new Promise<void>((resolve) => (goOn = resolve))
+    const original = FsBlobStore.prototype.remove
+    const remove = vi.spyOn(FsBlobStore.prototype, 'remove').mockImplementation(async function (
+      this: FsBlobStore,
+      digest,
+    ) {
+      reached()
+      await mayGoOn
+      return original.call(this, digest)
+    })
+    const collecting = collect()
+    await isReached
+    const holding = removals.hold()
+    goOn()
+    const release = await holding
+    remove.mockRestore()
+
+    await pushBlob(server.app, NAME, LAYER)
+    expect(await isThere(server)).toBe(true)
+    release()
+    expect((await collecting).status).toBe('done')
   })
 })

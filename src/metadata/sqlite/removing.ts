@@ -2,7 +2,7 @@ import type { Statement } from 'better-sqlite3'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { ManifestToJudge } from './judgement.js'
-import type { Keeping, ReviewReason } from './keeping.js'
+import type { ReviewReason } from './keeping.js'
 
 export interface BlobToRemove {
   readonly digest: string
@@ -12,12 +12,20 @@ export interface BlobToRemove {
 
 /** Removes the rows of what nothing can reach, and asks for a look at what they held. */
 export class Removing {
-  readonly #keeping: Keeping
   readonly #counting: Counting
   readonly #askAboutHeld: Statement<
     [{ readonly id: number; readonly at: number; readonly reason: ReviewReason }]
   >
-  readonly #referrers: Statement<[number, string], string>
+  readonly #askAboutReferrers: Statement<
+    [
+      {
+        readonly repositoryId: number
+        readonly digest: string
+        readonly at: number
+        readonly reason: ReviewReason
+      },
+    ]
+  >
   readonly #markDeleted: Statement<[number, number]>
   readonly #removeUntaggings: Statement<[number]>
   readonly #removeManifest: Statement<[number]>
@@ -27,8 +35,7 @@ export class Removing {
   readonly #beginFileRemoval: Statement<[string, number]>
   readonly #removeBlob: Statement<[string]>
 
-  constructor(connection: Connection, keeping: Keeping, counting: Counting) {
-    this.#keeping = keeping
+  constructor(connection: Connection, counting: Counting) {
     this.#counting = counting
     // What another manifest refers to stays, and is asked about when the last of them goes: of a base
     // layer that is once, not with each image.
@@ -40,12 +47,12 @@ export class Removing {
            and o.repository_id = r.repository_id and o.manifest_id <> r.manifest_id)
        on conflict do update set due_at = min(due_at, excluded.due_at), reason = excluded.reason`,
     )
-    this.#referrers = connection
-      .prepare<[number, string], string>(
-        `select digest from manifests
-         where repository_id = ? and subject_digest = ? and deleted_at is null`,
-      )
-      .pluck()
+    this.#askAboutReferrers = connection.prepare(
+      `insert into reviews (digest, repository_id, due_at, reason)
+       select digest, repository_id, @at, @reason from manifests
+       where repository_id = @repositoryId and subject_digest = @digest and deleted_at is null
+       on conflict do update set due_at = min(due_at, excluded.due_at), reason = excluded.reason`,
+    )
     this.#markDeleted = connection.prepare('update manifests set deleted_at = ? where id = ?')
     this.#removeUntaggings = connection.prepare('delete from untaggings where manifest_id = ?')
     this.#removeManifest = connection.prepare('delete from manifests where id = ?')
@@ -86,9 +93,7 @@ export class Removing {
     this.#removeUntaggings.run(id)
     // Its references go with it.
     this.#removeManifest.run(id)
-    for (const referrer of this.#referrers.all(repositoryId, digest)) {
-      this.#keeping.reviewAtOnce(repositoryId, referrer, at, reason)
-    }
+    this.#askAboutReferrers.run({ repositoryId, digest, at, reason })
     return this.#removeContents.run({ digest }).changes > 0 ? sizeBytes : 0
   }
 

@@ -294,7 +294,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('abandonCommit', commit, at)
   }
 
-  abortUpload(repository: RepositoryName, id: string, at: number): Promise<void> {
+  abortUpload(repository: RepositoryName, id: string, at: number): Promise<boolean> {
     return this.#writer.write('abortUpload', repository, id, at)
   }
 
@@ -351,8 +351,8 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#collecting.hasDue(terms))
   }
 
-  listFileRemovals(limit: number): Promise<FileRemoval[]> {
-    return this.#read(() => this.#collecting.listFileRemovals(limit))
+  listFileRemovals(limit: number, after?: Digest): Promise<FileRemoval[]> {
+    return this.#read(() => this.#collecting.listFileRemovals(limit, after))
   }
 
   measureStored(): Promise<StoredBytes> {

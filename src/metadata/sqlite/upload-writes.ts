@@ -108,8 +108,8 @@ export class UploadWrites {
     return true
   }
 
-  abortUpload(repository: RepositoryName, id: string, at: number): void {
-    this.end(repository, id, at)
+  abortUpload(repository: RepositoryName, id: string, at: number): boolean {
+    return this.#giveUp(repository, id, at)
   }
 
   abandonCommit({ id, digest }: BeginCommit, at: number): void {
@@ -145,9 +145,9 @@ export class UploadWrites {
   }
 
   /** A process that was killed may have put the bytes in their place, and no row tells of them. */
-  #giveUp(repository: RepositoryName, id: string, at: number): void {
+  #giveUp(repository: RepositoryName, id: string, at: number): boolean {
     const digest = this.end(repository, id, at)
-    if (digest !== null) this.beginStrayRemoval(digest, at)
+    return digest !== null && this.beginStrayRemoval(digest, at)
   }
 
   #requireOffset(id: string, offsetBytes: number): void {

@@ -40,6 +40,7 @@ export function isToBeListed(repository: string): string {
       when ${repository}.description <> '' then 1
       when ${isTrueOf('manifests', 'o.deleted_at is null')} then 1
       when ${isTrueOf('manifests')} then 0
+      when not ${isTrueOf('repository_blobs')} then 0
       else ${repository}.listed
     end)`
 }

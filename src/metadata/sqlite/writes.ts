@@ -105,7 +105,7 @@ export function prepareWrites(connection: Connection): Writes {
   })
   const blobs = new BlobWrites(connection, repositories, keeping, counting, quotas, uploads)
   const undo = new UndoWrites(connection, { repositories, tags, history, counting, guard })
-  const removing = new Removing(connection, keeping, counting)
+  const removing = new Removing(connection, counting)
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
   const removals = new RemovalWrites(connection)
