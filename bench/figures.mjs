@@ -5,6 +5,7 @@
  * @property {number} rate - of {@link units}' `rate`
  * @property {number} p50Ms
  * @property {number} p99Ms
+ * @property {number} longestMs
  * @property {number} cpuSeconds - of the server, for each of {@link units}' `per`
  * @property {number} peakMiB - the most memory the server held
  * @property {number} clientCpuSeconds - as `cpuSeconds`, of the clients
@@ -36,24 +37,28 @@ export const loadRatios = { rate: 'rate', cpuSeconds: 'CPU' }
  * @returns {LoadFigures}
  */
 export function figuresOf(unit, summary, { cpuSeconds, peakMiB }) {
-  const { count, bytes, seconds, p50Ms, p99Ms, clientCpuSeconds } = summary
+  const { count, bytes, seconds, p50Ms, p99Ms, longestMs, clientCpuSeconds } = summary
   const [moved, per] = unit === 'bytes' ? [bytes / 2 ** 20, 1024] : [count, 1000]
   return {
     rate: moved / seconds,
     p50Ms,
     p99Ms,
+    longestMs,
     cpuSeconds: (cpuSeconds / moved) * per,
     peakMiB,
     clientCpuSeconds: (clientCpuSeconds / moved) * per,
   }
 }
 
-/** Of several rounds: the median of each figure, but the highest of a peak. */
+/** Of which the highest counts, not the median. */
+const peaks = ['peakMiB', 'longestMs']
+
+/** Of several rounds. */
 export function medians(rounds) {
   return Object.fromEntries(
     Object.keys(rounds[0]).map((key) => {
       const sorted = rounds.map((figures) => figures[key]).sort((a, b) => a - b)
-      return [key, key === 'peakMiB' ? sorted.at(-1) : medianOf(sorted)]
+      return [key, peaks.includes(key) ? sorted.at(-1) : medianOf(sorted)]
     }),
   )
 }

@@ -10,6 +10,7 @@ import { Report } from './report.mjs'
 import { Run } from './run.mjs'
 import { Stores } from './stores/stores.mjs'
 import { chooseTargets } from './targets/choose.mjs'
+import { collect } from './workloads/collect.mjs'
 import { deletes } from './workloads/deletes.mjs'
 import { disk } from './workloads/disk.mjs'
 import { manifests } from './workloads/manifests.mjs'
@@ -22,8 +23,20 @@ import { startUp } from './workloads/start-up.mjs'
 import { tiny } from './workloads/tiny.mjs'
 import { Workspace } from './workspace.mjs'
 
-/** The last ones change the large stores. */
-const workloads = [manifests, pulls, pushes, tiny, mixed, memory, disk, startUp, pages, deletes]
+const workloads = [
+  manifests,
+  pulls,
+  pushes,
+  tiny,
+  mixed,
+  memory,
+  disk,
+  startUp,
+  pages,
+  // These change the large stores.
+  deletes,
+  collect,
+]
 
 async function main(args) {
   const names = workloads.map(({ name }) => name)
@@ -52,9 +65,9 @@ async function main(args) {
   out.write('\n')
   for (const workload of workloads) {
     if (options.only.length > 0 && !options.only.includes(workload.name)) continue
-    report.begin(workload)
-    await workload.measure(run)
-    report.end()
+    // Without columns it has several tables.
+    if (workload.columns === undefined) await workload.measure(run)
+    else await run.section(workload, () => workload.measure(run))
     profiles?.write(workload)
   }
   const minutes = (performance.now() - startedAt) / 60_000

@@ -10,6 +10,11 @@ const sizes = {
   repositories: { usual: 1_000_000, quick: 100_000, help: 'repositories in the large store' },
   tags: { usual: 500_000, quick: 100_000, help: 'tags of one repository in the large store' },
   referrers: { usual: 10_000, quick: 1000, help: 'referrers of one manifest in it' },
+  collected: {
+    usual: 100_000,
+    quick: 5000,
+    help: 'images that garbage collection is measured with',
+  },
   middle: { usual: 100_000, quick: 10_000, help: 'repositories and tags in the middle store' },
   small: { usual: 1000, quick: 1000, help: 'repositories and tags in the small store' },
   images: { usual: 10_000, quick: 1000, help: 'tiny images whose disk space is measured' },

@@ -70,6 +70,18 @@ export class Run {
     }
   }
 
+  /**
+   * A table of its own.
+   *
+   * @param {import('./table.mjs').Section} section
+   * @param {() => Promise<void>} work - what adds its rows
+   */
+  async section(section, work) {
+    this.#report.begin(section)
+    await work()
+    this.#report.end()
+  }
+
   /** Runs a load that nobody measures. */
   load({ server: { host, port } }, load, job) {
     return this.#generator.run(load, { server: { host, port }, ...job })

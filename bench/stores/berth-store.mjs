@@ -11,6 +11,7 @@ import { openForWriting } from '../../dist/metadata/sqlite/connection.js'
 import { migrate } from '../../dist/metadata/sqlite/migrate.js'
 import { prepareWrites } from '../../dist/metadata/sqlite/writes.js'
 import { parseManifest } from '../../dist/oci/manifest.js'
+import { imageDeletes, imagePushes } from './image-store.mjs'
 import { carrierName, image, MANIFEST, repositoryName, SHARED, TAGGED, tagName } from './names.mjs'
 
 export const migrations = fileURLToPath(new URL('../../migrations/sqlite/', import.meta.url))
@@ -29,20 +30,35 @@ const dayMs = 24 * 60 * 60 * 1000
  * @property {number} tags - of {@link TAGGED}, each with a manifest of its own
  * @property {number} [referrers] - of one manifest in it
  * @property {number} [carriers] - repositories with as many tags, all on one manifest
+ *
+ * @typedef {object} ImageSizes
+ * @property {number} images - see `image-store.mjs`
+ * @property {number} tags
  */
 
 /**
  * @param {string} directory - an empty folder
- * @param {Sizes} sizes
+ * @param {Sizes | ImageSizes} sizes
  */
 export async function buildBerthStore(directory, sizes) {
+  await fill(directory, (writes) =>
+    sizes.images === undefined ? pushes(writes, sizes) : imagePushes(writes, directory, sizes),
+  )
+}
+
+/** Deletes every so many of the images of a store that nobody serves right now. */
+export async function deleteImages(directory, images, every) {
+  await fill(directory, (writes) => imageDeletes(writes, { images, every }))
+}
+
+async function fill(directory, operationsOf) {
   const connection = openForWriting(path.join(directory, 'berth.db'))
   migrate(connection, migrations)
   // Nobody relies on this store before it is whole: each page is written once, and none is synced.
   connection.exec('pragma journal_mode = MEMORY')
   connection.exec('pragma synchronous = OFF')
   connection.exec('pragma cache_size = -1048576')
-  await runInTransactions(connection, pushes(prepareWrites(connection), sizes))
+  await runInTransactions(connection, operationsOf(prepareWrites(connection)))
   connection.exec('pragma journal_mode = WAL')
   connection.close()
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { buildBerthStore, migrations } from './berth-store.mjs'
 import { buildDockerRegistryStore } from './docker-registry-store.mjs'
 
-const sources = ['berth-store.mjs', 'names.mjs'].map((name) =>
+const sources = ['berth-store.mjs', 'image-store.mjs', 'names.mjs'].map((name) =>
   fileURLToPath(new URL(name, import.meta.url)),
 )
 
@@ -35,7 +35,7 @@ export class Stores {
 
   /**
    * @param {{ name: string }} target
-   * @param {import('./berth-store.mjs').Sizes} sizes
+   * @param {import('./berth-store.mjs').Sizes | import('./berth-store.mjs').ImageSizes} sizes
    * @returns {Promise<string>} the data directory
    */
   of({ name }, sizes) {
@@ -44,13 +44,23 @@ export class Stores {
     return this.#built.get(key)
   }
 
+  /**
+   * A store of a run once more, to be changed.
+   *
+   * @param {string} directory - of one that nobody serves right now
+   */
+  copyOf(directory) {
+    const copy = this.#workspace.newFolder('store')
+    copyInto(copy, directory)
+    return copy
+  }
+
   async #make(name, sizes) {
-    const { repositories, tags, carriers = 0 } = sizes
-    this.#workspace.requireSpace((repositories + tags * (1 + carriers)) * bytesOfEntry[name])
+    this.#workspace.requireSpace(entriesOf(sizes) * bytesOfEntry[name])
     const directory = this.#workspace.newFolder(`${name}-store`)
     const startedAt = performance.now()
     const isKept = name === 'berth' && this.#keptIn !== undefined
-    if (isKept) copy(await this.#kept(sizes), directory)
+    if (isKept) copyInto(directory, await this.#kept(sizes))
     else await build[name](directory, sizes)
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
     const counts = Object.entries(sizes).map(
@@ -75,6 +85,11 @@ export class Stores {
 
 const build = { berth: buildBerthStore, 'docker-registry': buildDockerRegistryStore }
 
+/** Repositories, tags, and what an image of an {@link ImageSizes} is worth of them. */
+function entriesOf({ repositories = 0, images = 0, tags, carriers = 0 }) {
+  return repositories + images * 4 + tags * (1 + carriers)
+}
+
 /** What a repository or a tag takes of the disk, at most. */
 const bytesOfEntry = { berth: 3 * 1024, 'docker-registry': 16 * 1024 }
 
@@ -88,7 +103,7 @@ function fingerprint(sizes) {
   return hash.digest('hex').slice(0, 16)
 }
 
-function copy(from, to) {
+function copyInto(to, from) {
   const { status, error } = spawnSync('cp', ['-a', '--reflink=auto', `${from}/.`, to], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })

@@ -33,6 +33,9 @@ function berthWith({ name, nodeOptions = [], settings = {} }) {
     name,
     isOurs: true,
 
+    /** The same with other settings. */
+    with: (others) => berthWith({ name, nodeOptions, settings: { ...settings, ...others } }),
+
     /** @param {string} data - its data directory */
     start(workspace, data) {
       return ServerProcess.start(workspace, {

@@ -95,9 +95,8 @@ export class CollectPlan {
     )
     this.#noteBlob = connection.prepare('insert into temp.gone_blobs (digest) values (?)')
     const queue = 'insert into temp.queue (digest, repository_id, due_at, reason)'
-    // "where true" tells the conflict clause from a join.
     this.#queueHeld = connection.prepare(
-      `${queue} select distinct digest, repository_id, @at, 'holder collected'
+      `${queue} select digest, repository_id, @at, 'holder collected'
        from manifest_references where manifest_id = @id on conflict do nothing`,
     )
     this.#queueReferrers = connection.prepare(
@@ -213,7 +212,7 @@ export class CollectPlan {
     this.#noteBlob.run(digest)
     tally.blobs++
     tally.bytes += blob.size_bytes
-    const repository = this.#nameOf.get(repositoryId)
+    const repository = isShown(tally) ? this.#nameOf.get(repositoryId) : undefined
     note(tally, {
       ...{ kind: 'blob', digest: digest as Digest, sizeBytes: blob.size_bytes, reason, dueAt },
       ...(repository !== undefined && { repository }),
@@ -241,5 +240,10 @@ export class CollectPlan {
 }
 
 function note(tally: Tally, removed: Removed): void {
-  if (tally.removed.length < shownMax) tally.removed.push(removed)
+  if (isShown(tally)) tally.removed.push(removed)
+}
+
+/** Whether the next thing that would go is shown, too. */
+function isShown({ removed }: Tally): boolean {
+  return removed.length < shownMax
 }

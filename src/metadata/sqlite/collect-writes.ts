@@ -29,6 +29,8 @@ export class CollectWrites {
   readonly #due: Statement<[number], Review>
   readonly #after: Statement<[number, string, number], Review>
   readonly #nameOf: Statement<[number], string>
+  /** Of this step. */
+  readonly #names = new Map<number, RepositoryName | undefined>()
 
   constructor(
     connection: Connection,
@@ -70,6 +72,8 @@ export class CollectWrites {
     const hasTime = () => performance.now() < endAt
 
     if (!this.#dismantling.dismantle(terms, removed, hasTime)) return { removed, next: after }
+    // Nothing below this changes a name.
+    this.#names.clear()
     // What has become due is first, also what this very step has made so.
     if (!this.#takeDue(terms, removed, hasTime)) return { removed, next: after }
     if (!terms.skipWaits) return { removed }
@@ -109,7 +113,7 @@ export class CollectWrites {
     const { digest, repository_id: repositoryId, due_at: dueAt, reason } = review
     const verdict = this.#judgement.judge(review, terms)
     const record = (kind: Removed['kind'], sizeBytes: number, isFile = false) => {
-      const repository = this.#nameOf.get(repositoryId) as RepositoryName | undefined
+      const repository = this.#repositoryOf(repositoryId)
       removed.push({
         ...{ kind, digest: digest as Digest, sizeBytes, reason, dueAt, isFile },
         ...(repository !== undefined && { repository }),
@@ -133,6 +137,12 @@ export class CollectWrites {
     const waitUntil = nextLook(verdict, ofBlob)
     if (waitUntil === undefined) this.#keeping.forget(repositoryId, digest)
     else if (waitUntil !== dueAt) this.#keeping.postpone(repositoryId, digest, waitUntil)
+  }
+
+  #repositoryOf(id: number): RepositoryName | undefined {
+    if (!this.#names.has(id))
+      this.#names.set(id, this.#nameOf.get(id) as RepositoryName | undefined)
+    return this.#names.get(id)
   }
 }
 

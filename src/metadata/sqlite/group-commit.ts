@@ -50,13 +50,21 @@ export class GroupCommit {
       // refuses it inside a transaction, and then the group has failed.
       this.#connection.exec(SETTINGS[durability])
       this.#statements.begin.run()
-      const outcomes = operations.map((operation) => this.#runOne(operation))
+      const outcomes = this.#runAll(operations)
       this.#statements.commit.run()
       return outcomes
     } catch (error) {
       if (this.#connection.inTransaction) this.#statements.rollback.run()
       return operations.map(() => ({ error: translated(error) }))
     }
+  }
+
+  #runAll(operations: readonly (() => unknown)[]): Outcome[] {
+    const [first, ...others] = operations
+    // With it fails the whole group, so SQLite need not note what a savepoint would undo: each page
+    // that it changes.
+    if (first && others.length === 0) return [{ result: first() }]
+    return operations.map((operation) => this.#runOne(operation))
   }
 
   #runOne(operation: () => unknown): Outcome {

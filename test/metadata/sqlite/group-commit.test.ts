@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { RegistryError } from '../../../src/errors.js'
 import { openForWriting } from '../../../src/metadata/sqlite/connection.js'
 import { GroupCommit } from '../../../src/metadata/sqlite/group-commit.js'
 import { temporaryDirectory } from '../../support/directories.js'
@@ -68,4 +69,37 @@ describe('a group of operations', () => {
     expect(next).toEqual([{ result: 'done' }])
     expect(connection.prepare('select * from things').all()).toEqual([])
   })
+
+  it.each([
+    ['alone', []],
+    ['with others', [() => 'another']],
+  ])(
+    'leaves nothing of an operation that throws, %s, and answers its own error',
+    async (_, others) => {
+      const { connection, group } = await openGroups()
+      const refusal = new RegistryError('DENIED', 'no')
+      const failingWith = (fail: () => unknown) => () => {
+        connection.exec(`insert into things values ('half')`)
+        return fail()
+      }
+      const refused = failingWith(() => {
+        throw refusal
+      })
+      const wrong = failingWith(() => connection.exec('insert into things values (null)'))
+      const things = () => connection.prepare('select name from things').pluck().all()
+
+      for (const durability of ['synced', 'unsynced'] as const) {
+        const [outcome] = group.run([refused, ...others], durability)
+        const [violation] = group.run([wrong, ...others], durability)
+
+        expect(connection.inTransaction).toBe(false)
+        expect(things()).toEqual([])
+        expect(outcome).toEqual({ error: refusal })
+        expect((outcome as { error: unknown }).error).toBe(refusal)
+        expect(violation).toMatchObject({ error: { code: 'SQLITE_CONSTRAINT_NOTNULL' } })
+      }
+      group.run([() => connection.exec(`insert into things values ('whole')`)], 'synced')
+      expect(things()).toEqual(['whole'])
+    },
+  )
 })
