@@ -18,7 +18,7 @@ import {
 import { Model, Repository } from './model.js'
 import { Served } from './served.js'
 import { settingsOf, type StoreUnderTest } from './store-under-test.js'
-import type { StoredRows } from './stored-state.js'
+import type { StoredRows } from '../../support/stored-state.js'
 
 /** An upload session that a client has opened, with what it is going to send. */
 interface Session {
