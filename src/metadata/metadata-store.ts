@@ -190,8 +190,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   /**
    * Says what an upload is about to become, before its bytes take their place in the blob store. Until
-   * the upload is over nobody removes bytes of that digest. Not durable: it need not outlive the
-   * process that moves the bytes.
+   * the upload is over nobody removes bytes of that digest. A sign of life, too. Not durable: it need
+   * not outlive the process that moves the bytes.
    *
    * @returns false while bytes of that digest are being removed: then it is to be said again
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
@@ -505,6 +505,7 @@ export interface LeaseRequest {
 export interface BeginCommit {
   readonly id: string
   readonly digest: Digest
+  readonly at: number
 }
 
 /** By what a run decides. */

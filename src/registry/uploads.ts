@@ -119,16 +119,14 @@ export class Uploads {
     return this.#alone(id, async () => {
       const upload = await this.get(repository, id)
       requireNext(upload, body)
-      await this.#requireRoom(upload, body)
-      const received = await this.#receive(upload, body, upload.algorithm)
-      const { offsetBytes, running } = received
-      await this.#advance(upload, received).catch(async (error: unknown) => {
-        // Cancelled meanwhile: the bytes may have come after what it removed.
-        if (isUploadUnknown(error)) await this.#store.abort(id)
-        throw error
+      return this.#leavingNothing(id, async () => {
+        await this.#requireRoom(upload, body)
+        const received = await this.#receive(upload, body, upload.algorithm)
+        const { offsetBytes, running } = received
+        await this.#advance(upload, received)
+        if (running) this.#running.keep(id, running, offsetBytes)
+        return { ...upload, offsetBytes }
       })
-      if (running) this.#running.keep(id, running, offsetBytes)
-      return { ...upload, offsetBytes }
     })
   }
 
@@ -148,14 +146,16 @@ export class Uploads {
     await this.#alone(id, async () => {
       const upload = await this.get(repository, id)
       requireNext(upload, body)
-      await this.#requireRoom(upload, body, digest)
-      // Bytes that come with their digest need be hashed in no other algorithm.
-      const received = await this.#receive(
-        upload,
-        body,
-        keptBytes(upload) ? algorithm : upload.algorithm,
-      )
-      await this.#commitReceived(upload, digest, received)
+      await this.#leavingNothing(id, async () => {
+        await this.#requireRoom(upload, body, digest)
+        // Bytes that come with their digest need be hashed in no other algorithm.
+        const received = await this.#receive(
+          upload,
+          body,
+          keptBytes(upload) ? algorithm : upload.algorithm,
+        )
+        await this.#commitReceived(upload, digest, received)
+      })
     })
   }
 
@@ -289,7 +289,9 @@ export class Uploads {
   async #giveUp(upload: Upload, received: Received, failure: Error): Promise<never> {
     if (failure instanceof SpanExceeded) throw sizeInvalid()
     if (received.offsetBytes > upload.offsetBytes) {
-      await this.#advance(upload, received).catch(ignoreUnknown)
+      await this.#leavingNothing(upload.id, () => this.#advance(upload, received)).catch(
+        ignoreUnknown,
+      )
     }
     throw failure
   }
@@ -329,14 +331,22 @@ export class Uploads {
     await this.#droppingWrongDigest(upload, () =>
       this.#store.commit(id, { digest, sizeBytes, ...(receivedDigest && { receivedDigest }) }),
     )
-    await this.#putBlob({ repository, digest, sizeBytes, uploadId: id })
+    await this.#putBlob({ repository, digest, sizeBytes, uploadId: id }).catch(
+      async (error: unknown) => {
+        // Cancelled meanwhile: the bytes have got their place, and no row tells of them.
+        if (isUploadUnknown(error)) {
+          await this.#metadata.beginStrayRemoval(digest, this.#options.now())
+        }
+        throw error
+      },
+    )
     this.#running.forget(id)
   }
 
   /** Has nobody remove bytes of the digest from now on; waits for whoever is removing some. */
   async #beginCommit(id: string, digest: Digest): Promise<void> {
     for (let attempt = 0; attempt < removalAttempts; attempt++) {
-      if (await this.#metadata.beginCommit({ id, digest })) return
+      if (await this.#metadata.beginCommit({ id, digest, at: this.#options.now() })) return
       await delay(removalPollMs)
     }
     throw new RegistryError(
@@ -404,6 +414,16 @@ export class Uploads {
 
   #isSmall({ announcedBytes }: UploadBody): boolean {
     return announcedBytes !== undefined && announcedBytes <= this.#options.inlineBytesMax
+  }
+
+  /** Where a session has expired or was cancelled, bytes may have come after its own were removed. */
+  async #leavingNothing<T>(id: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (isUploadUnknown(error)) await this.#store.abort(id)
+      throw error
+    }
   }
 
   /** Two writers would write over each other's bytes, so the second is refused at once. */

@@ -1419,7 +1419,8 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         const store = await open()
         const digest = sha256('in place, and in no row')
         const [first, second] = [await openUpload(store), await openUpload(store, { at: AT + 5 })]
-        for (const id of [first, second]) await store.beginCommit({ id, digest })
+        await store.beginCommit({ id: first, digest, at: AT })
+        await store.beginCommit({ id: second, digest, at: AT + 5 })
 
         await store.expireUploads(AT + 1, AT + 9, 10)
         const whileAnotherCommits = await store.listFileRemovals(10)
@@ -1429,11 +1430,20 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         expect(await store.listFileRemovals(10)).toEqual([{ digest, destination: 'nowhere' }])
       })
 
+      it('does not expire when its commit has just begun', async () => {
+        const store = await open()
+        const id = await openUpload(store)
+        await store.beginCommit({ id, digest: sha256('in flight'), at: AT + 5 })
+
+        expect(await store.expireUploads(AT + 1, AT + 9, 10)).toEqual([])
+        expect(await store.listFileRemovals(10)).toEqual([])
+      })
+
       it('leaves the bytes of a blob alone when it expires in the middle of its commit', async () => {
         const store = await open()
         const digest = await putBlob(store, 'stored')
         const id = await openUpload(store)
-        await store.beginCommit({ id, digest })
+        await store.beginCommit({ id, digest, at: AT })
 
         await store.expireUploads(AT + 1, AT + 9, 10)
 
