@@ -273,7 +273,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   restoreTag(restore: RestoreTag): Promise<RestoredTag>
 
   /**
-   * Brings back a manifest that was deleted by its digest, with the children that were, too.
+   * Brings back a manifest that was deleted by its digest, with the children that were, too; and gives
+   * it a lease, as the tags that it had are not there yet.
    *
    * @returns when it was deleted, for {@link restoreTagsOf}
    * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` when it was not deleted, or is
@@ -619,6 +620,7 @@ export interface RestoreManifest {
   readonly digest: Digest
   readonly identity: string
   readonly at: number
+  readonly leaseUntil: number
 }
 
 export interface RestoredTags {

@@ -424,6 +424,7 @@ export class World {
     this.#require(outcome, isCertain ? ['done'] : ['done', 'MANIFEST_UNKNOWN'])
     if (outcome !== 'done') return
     this.#model.bringBack(repository, kept)
+    this.#model.leaseManifest(repository, digest, this.#model.settings.leaseMs)
     await this.#restoredTags(repository, digest, deletedAt)
   }
 
