@@ -13,6 +13,8 @@ export interface Call {
   readonly name: string
   /** It has found nothing, and so has changed nothing either. */
   isIdle: boolean
+  /** It was answered no. */
+  isToldToWait: boolean
 }
 
 const current = new AsyncLocalStorage<Track>()
@@ -48,11 +50,15 @@ export class Track {
   }
 
   async pass<T>(name: string, call: () => Promise<T>): Promise<T> {
-    const asked: Call = { name, isIdle: false }
-    const index = this.calls.push(asked) - 1
+    const last = this.calls.at(-1)
+    // Whoever is told to wait asks again, nobody knows how often: that is one call.
+    const isAgain = last?.name === name && last.isToldToWait
+    const asked: Call = isAgain ? last : { name, isIdle: false, isToldToWait: false }
+    const index = (isAgain ? this.calls.length : this.calls.push(asked)) - 1
     await this.#reach(index, 'before')
     try {
       const answer = await call()
+      asked.isToldToWait = answer === false
       asked.isIdle = answer === false || (Array.isArray(answer) && answer.length === 0)
       return answer
     } finally {
