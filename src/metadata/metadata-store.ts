@@ -186,7 +186,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    * Ends a session whose bytes were put in their place and were given no row, be it over or not. They
    * are to be removed, unless there is such a blob, or another session is about to become it.
    */
-  abandonCommit(commit: BeginCommit, at: number): Promise<void>
+  abandonCommit(commit: BeginCommit): Promise<void>
 
   /**
    * Ends up to `limit` sessions that made no progress since `idleSince`.
@@ -197,8 +197,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   /**
    * Says what an upload is about to become, before its bytes take their place in the blob store. Until
-   * the upload is over nobody removes bytes of that digest. Not durable: it need not outlive the
-   * process that moves the bytes.
+   * the upload is over nobody removes bytes of that digest. A sign of life, too. Not durable: it need
+   * not outlive the process that moves the bytes.
    *
    * @returns false while bytes of that digest are being removed: then it is to be said again
    * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
@@ -280,7 +280,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   restoreTag(restore: RestoreTag): Promise<RestoredTag>
 
   /**
-   * Brings back a manifest that was deleted by its digest, with the children that were, too.
+   * Brings back a manifest that was deleted by its digest, with the children that were, too; and gives
+   * it a lease, as the tags that it had are not there yet.
    *
    * @returns when it was deleted, for {@link restoreTagsOf}
    * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` when it was not deleted, or is
@@ -512,6 +513,7 @@ export interface LeaseRequest {
 export interface BeginCommit {
   readonly id: string
   readonly digest: Digest
+  readonly at: number
 }
 
 /** By what a run decides. */
@@ -627,6 +629,7 @@ export interface RestoreManifest {
   readonly digest: Digest
   readonly identity: string
   readonly at: number
+  readonly leaseUntil: number
 }
 
 export interface RestoredTags {

@@ -81,7 +81,7 @@ export function createRegistry(
     }),
     search: new Search(stores.metadata, blobs),
     pulls,
-    undo: new Undo(stores.metadata, manifests, { now, undoMs, tagRulesOf: rulesOf }),
+    undo: new Undo(stores.metadata, manifests, leases, { now, undoMs, tagRulesOf: rulesOf }),
     removals,
     damage,
   }

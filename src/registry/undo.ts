@@ -2,6 +2,7 @@ import { RegistryError } from '../errors.js'
 import type { MetadataStore, RestoredTag, TagRules } from '../metadata/metadata-store.js'
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
+import type { Leases } from './leases.js'
 import type { Manifests } from './manifests.js'
 
 export interface UndoOptions {
@@ -32,11 +33,13 @@ const LEFT_ALONE: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'DENIED'])
 export class Undo {
   readonly #metadata: MetadataStore
   readonly #manifests: Manifests
+  readonly #leases: Leases
   readonly #options: UndoOptions
 
-  constructor(metadata: MetadataStore, manifests: Manifests, options: UndoOptions) {
+  constructor(metadata: MetadataStore, manifests: Manifests, leases: Leases, options: UndoOptions) {
     this.#metadata = metadata
     this.#manifests = manifests
+    this.#leases = leases
     this.#options = options
   }
 
@@ -111,7 +114,8 @@ export class Undo {
     // Tags that are still being removed have no history to be brought back by.
     await this.#manifests.untag(signal)
     const change = this.#change(repository, identity)
-    const { deletedAt } = await this.#metadata.restoreManifest({ ...change, digest })
+    const leaseUntil = this.#leases.end
+    const { deletedAt } = await this.#metadata.restoreManifest({ ...change, digest, leaseUntil })
     const tally = new Tally()
     let after: string | undefined = ''
     while (after !== undefined) {

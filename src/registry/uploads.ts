@@ -121,16 +121,14 @@ export class Uploads {
     return this.#alone(id, async () => {
       const upload = await this.get(repository, id)
       requireNext(upload, body)
-      await this.#requireRoom(upload, body)
-      const received = await this.#receive(upload, body, upload.algorithm)
-      const { offsetBytes, running } = received
-      await this.#advance(upload, received).catch(async (error: unknown) => {
-        // Cancelled meanwhile: the bytes may have come after what it removed.
-        if (isUploadUnknown(error)) await this.#store.abort(id)
-        throw error
+      return this.#leavingNothing(id, async () => {
+        await this.#requireRoom(upload, body)
+        const received = await this.#receive(upload, body, upload.algorithm)
+        const { offsetBytes, running } = received
+        await this.#advance(upload, received)
+        if (running) this.#running.keep(id, running, offsetBytes)
+        return { ...upload, offsetBytes }
       })
-      if (running) this.#running.keep(id, running, offsetBytes)
-      return { ...upload, offsetBytes }
     })
   }
 
@@ -150,14 +148,16 @@ export class Uploads {
     await this.#alone(id, async () => {
       const upload = await this.get(repository, id)
       requireNext(upload, body)
-      await this.#requireRoom(upload, body, digest)
-      // Bytes that come with their digest need be hashed in no other algorithm.
-      const received = await this.#receive(
-        upload,
-        body,
-        keptBytes(upload) ? algorithm : upload.algorithm,
-      )
-      await this.#commitReceived(upload, digest, received)
+      await this.#leavingNothing(id, async () => {
+        await this.#requireRoom(upload, body, digest)
+        // Bytes that come with their digest need be hashed in no other algorithm.
+        const received = await this.#receive(
+          upload,
+          body,
+          keptBytes(upload) ? algorithm : upload.algorithm,
+        )
+        await this.#commitReceived(upload, digest, received)
+      })
     })
   }
 
@@ -292,7 +292,9 @@ export class Uploads {
   async #giveUp(upload: Upload, received: Received, failure: Error): Promise<never> {
     if (failure instanceof SpanExceeded) throw sizeInvalid()
     if (received.offsetBytes > upload.offsetBytes) {
-      await this.#advance(upload, received).catch(ignoreUnknown)
+      await this.#leavingNothing(upload.id, () => this.#advance(upload, received)).catch(
+        ignoreUnknown,
+      )
     }
     throw failure
   }
@@ -337,8 +339,8 @@ export class Uploads {
     } catch (error) {
       // The bytes have left the session, and no row tells of them. Where not even that can be
       // written down, it is when the session expires.
-      const at = this.#options.now()
-      await this.#metadata.abandonCommit({ id, digest }, at).catch(ignoreRefusal)
+      const commit = { id, digest, at: this.#options.now() }
+      await this.#metadata.abandonCommit(commit).catch(ignoreRefusal)
       this.#options.finishRemovals()
       throw error
     }
@@ -348,7 +350,7 @@ export class Uploads {
   /** Has nobody remove bytes of the digest from now on; waits for whoever is removing some. */
   async #beginCommit(id: string, digest: Digest): Promise<void> {
     for (let attempt = 0; attempt < removalAttempts; attempt++) {
-      if (await this.#metadata.beginCommit({ id, digest })) return
+      if (await this.#metadata.beginCommit({ id, digest, at: this.#options.now() })) return
       await delay(removalPollMs)
     }
     throw new RegistryError(
@@ -416,6 +418,16 @@ export class Uploads {
 
   #isSmall({ announcedBytes }: UploadBody): boolean {
     return announcedBytes !== undefined && announcedBytes <= this.#options.inlineBytesMax
+  }
+
+  /** Where a session has expired or was cancelled, bytes may have come after its own were removed. */
+  async #leavingNothing<T>(id: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (isUploadUnknown(error)) await this.#store.abort(id)
+      throw error
+    }
   }
 
   /** Two writers would write over each other's bytes, so the second is refused at once. */

@@ -292,6 +292,18 @@ describe('undoing', () => {
     expect(headers['docker-content-digest']).toBe(other)
   })
 
+  it('brings a manifest without a tag back for as long as a tag for it may take', async () => {
+    const store = await startStore()
+    const { digest } = await pushImage(store.app, APP)
+    await store.remove(manifestUrl(digest))
+    const { signal } = new AbortController()
+    await store.server.registry.undo.restoreManifest(name, digest, 'tester', signal)
+
+    await store.collect({ purge: true })
+
+    expect(await store.status(manifestUrl(digest))).toBe(200)
+  })
+
   it('brings a repository back as it was, under its name or another', async () => {
     const store = await startStore()
     const { undo } = store.server.registry

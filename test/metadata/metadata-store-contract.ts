@@ -1419,7 +1419,8 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         const store = await open()
         const digest = sha256('in place, and in no row')
         const [first, second] = [await openUpload(store), await openUpload(store, { at: AT + 5 })]
-        for (const id of [first, second]) await store.beginCommit({ id, digest })
+        await store.beginCommit({ id: first, digest, at: AT })
+        await store.beginCommit({ id: second, digest, at: AT + 5 })
 
         await store.expireUploads(AT + 1, AT + 9, 10)
         const whileAnotherCommits = await store.listFileRemovals(10)
@@ -1436,10 +1437,10 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         const digests = [sha256('in place, and in no row'), sha256('and cancelled meanwhile')]
         for (const [index, digest] of digests.entries()) {
           const id = await openUpload(store)
-          await store.beginCommit({ id, digest })
+          await store.beginCommit({ id, digest, at: AT })
           if (index === 1) await store.abortUpload(APP, id, AT)
 
-          await store.abandonCommit({ id, digest }, AT)
+          await store.abandonCommit({ id, digest, at: AT })
 
           await expect(store.getUpload(APP, id)).rejects.toMatchObject({
             code: 'BLOB_UPLOAD_UNKNOWN',
@@ -1458,10 +1459,19 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         const store = await open()
         const digest = await putBlob(store, 'stored')
         const id = await openUpload(store)
-        await store.beginCommit({ id, digest })
+        await store.beginCommit({ id, digest, at: AT })
 
-        await store.abandonCommit({ id, digest }, AT)
+        await store.abandonCommit({ id, digest, at: AT })
 
+        expect(await store.listFileRemovals(10)).toEqual([])
+      })
+
+      it('does not expire when its commit has just begun', async () => {
+        const store = await open()
+        const id = await openUpload(store)
+        await store.beginCommit({ id, digest: sha256('in flight'), at: AT + 5 })
+
+        expect(await store.expireUploads(AT + 1, AT + 9, 10)).toEqual([])
         expect(await store.listFileRemovals(10)).toEqual([])
       })
 
@@ -1469,7 +1479,7 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         const store = await open()
         const digest = await putBlob(store, 'stored')
         const id = await openUpload(store)
-        await store.beginCommit({ id, digest })
+        await store.beginCommit({ id, digest, at: AT })
 
         await store.expireUploads(AT + 1, AT + 9, 10)
 

@@ -175,7 +175,7 @@ export function metadataVerificationContract(
       const inline = await putBlob(store, 'inline', { bytes: Buffer.from('inline') })
       const coming = sha256('coming')
       const id = await openUpload(store)
-      await store.beginCommit({ id, digest: coming })
+      await store.beginCommit({ id, digest: coming, at: AT })
 
       expect(await store.beginStrayRemoval(kept, AT)).toBe(false)
       expect(await store.beginStrayRemoval(coming, AT)).toBe(false)
@@ -193,7 +193,7 @@ export function metadataVerificationContract(
       const store = await open()
       const [first, second] = [await putBlob(store, 'first'), await putBlob(store, 'second')]
       const inline = await putBlob(store, 'inline', { bytes: Buffer.from('inline') })
-      await store.beginCommit({ id: await openUpload(store), digest: second })
+      await store.beginCommit({ id: await openUpload(store), digest: second, at: AT })
 
       for (const digest of [first, second, inline]) {
         expect(await store.markBlobDamaged({ digest, storedAt: AT }, AT)).toBe(true)

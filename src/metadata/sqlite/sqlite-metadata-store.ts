@@ -290,8 +290,8 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('storeUpload', store)
   }
 
-  abandonCommit(commit: BeginCommit, at: number): Promise<void> {
-    return this.#writer.write('abandonCommit', commit, at)
+  abandonCommit(commit: BeginCommit): Promise<void> {
+    return this.#writer.write('abandonCommit', commit)
   }
 
   abortUpload(repository: RepositoryName, id: string, at: number): Promise<boolean> {

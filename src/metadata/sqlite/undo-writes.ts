@@ -14,6 +14,7 @@ import type {
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
+import type { Keeping } from './keeping.js'
 import type { Repositories } from './repositories.js'
 import type { KeptTagsLook, TagGuard } from './tag-guard.js'
 import type { TagTarget, TagWrites } from './tag-writes.js'
@@ -43,6 +44,7 @@ export class UndoWrites {
   readonly #history: HistoryWrites
   readonly #counting: Counting
   readonly #guard: TagGuard
+  readonly #keeping: Keeping
   readonly #storeDeleted: Statement<[number, string, number, string]>
   readonly #giveNameBack: Statement<[{ readonly id: number }]>
   readonly #findDeleted: Statement<[string, number], number>
@@ -67,6 +69,7 @@ export class UndoWrites {
       readonly history: HistoryWrites
       readonly counting: Counting
       readonly guard: TagGuard
+      readonly keeping: Keeping
     },
   ) {
     this.#repositories = rows.repositories
@@ -74,6 +77,7 @@ export class UndoWrites {
     this.#history = rows.history
     this.#counting = rows.counting
     this.#guard = rows.guard
+    this.#keeping = rows.keeping
     this.#storeDeleted = connection.prepare(
       `insert into deleted_repositories (repository_id, name, deleted_at, deleted_by)
        values (?, ?, ?, ?)`,
@@ -205,7 +209,7 @@ export class UndoWrites {
     return { digest, changed: true }
   }
 
-  restoreManifest({ repository, digest, identity, at }: RestoreManifest) {
+  restoreManifest({ repository, digest, identity, at, leaseUntil }: RestoreManifest) {
     const repositoryId = this.#repositories.get(repository)
     const manifest = this.#findKept.get(repositoryId, digest)
     const deletedAt = this.#deletion.get(repositoryId, digest)
@@ -215,6 +219,7 @@ export class UndoWrites {
       })
     }
     this.#bringBack(repositoryId, manifest, { identity, at })
+    this.#keeping.lease(repositoryId, digest, leaseUntil)
     return { deletedAt }
   }
 

@@ -17,7 +17,7 @@ export class UploadWrites {
   readonly #advance: Statement<[number, Uint8Array | null, string | null, number, string]>
   readonly #setStored: Statement<[number, string]>
   readonly #isBeingRemoved: Statement<[string], number>
-  readonly #setCommitting: Statement<[string, string]>
+  readonly #setCommitting: Statement<[string, number, string]>
   readonly #forgetDigests: Statement<[]>
   readonly #touch: Statement<[number, string]>
   readonly #end: Statement<[string, string], EndedUpload>
@@ -47,7 +47,9 @@ export class UploadWrites {
     this.#isBeingRemoved = connection
       .prepare<[string], number>('select 1 from file_removals where digest = ?')
       .pluck()
-    this.#setCommitting = connection.prepare('update uploads set committing = ? where id = ?')
+    this.#setCommitting = connection.prepare(
+      'update uploads set committing = ?, progressed_at = ? where id = ?',
+    )
     this.#forgetDigests = connection.prepare(
       'update uploads set received_digest = null where received_digest is not null',
     )
@@ -102,9 +104,10 @@ export class UploadWrites {
     this.#setStored.run(at, id)
   }
 
-  beginCommit({ id, digest }: BeginCommit): boolean {
+  beginCommit({ id, digest, at }: BeginCommit): boolean {
     if (this.#isBeingRemoved.get(digest) !== undefined) return false
-    if (this.#setCommitting.run(digest, id).changes === 0) throw uploadUnknown(id)
+    // Nor does it expire now: what its end would remove is about to get its name.
+    if (this.#setCommitting.run(digest, at, id).changes === 0) throw uploadUnknown(id)
     return true
   }
 
@@ -112,7 +115,7 @@ export class UploadWrites {
     return this.#giveUp(repository, id, at)
   }
 
-  abandonCommit({ id, digest }: BeginCommit, at: number): void {
+  abandonCommit({ id, digest, at }: BeginCommit): void {
     this.#abandon.run(id)
     this.beginStrayRemoval(digest, at)
   }

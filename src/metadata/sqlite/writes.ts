@@ -104,7 +104,9 @@ export function prepareWrites(connection: Connection): Writes {
     untagging,
   })
   const blobs = new BlobWrites(connection, repositories, keeping, counting, quotas, uploads)
-  const undo = new UndoWrites(connection, { repositories, tags, history, counting, guard })
+  const undo = new UndoWrites(connection, {
+    ...{ repositories, tags, history, counting, guard, keeping },
+  })
   const removing = new Removing(connection, counting)
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })

@@ -1,7 +1,7 @@
 import type { Digest } from '../../../src/oci/digest.js'
 import { nameOf } from './contents.js'
 import { isEmpty, type Lease, type ManifestState, type Model, type Repository } from './model.js'
-import type { StoredRows } from './stored-state.js'
+import type { StoredRows } from '../../support/stored-state.js'
 
 /** By what a run collects. */
 export interface Terms {

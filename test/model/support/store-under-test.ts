@@ -11,7 +11,7 @@ import { testConfig } from '../../support/server.js'
 import type { CollectKind } from './commands.js'
 import { inlineBytesMax } from './contents.js'
 import type { Settings } from './model.js'
-import { StoredState } from './stored-state.js'
+import { StoredState } from '../../support/stored-state.js'
 
 const day = 24 * 60 * 60 * 1000
 

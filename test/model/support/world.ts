@@ -18,7 +18,7 @@ import {
 import { Model, Repository } from './model.js'
 import { Served } from './served.js'
 import { settingsOf, type StoreUnderTest } from './store-under-test.js'
-import type { StoredRows } from './stored-state.js'
+import type { StoredRows } from '../../support/stored-state.js'
 
 /** An upload session that a client has opened, with what it is going to send. */
 interface Session {
@@ -424,6 +424,7 @@ export class World {
     this.#require(outcome, isCertain ? ['done'] : ['done', 'MANIFEST_UNKNOWN'])
     if (outcome !== 'done') return
     this.#model.bringBack(repository, kept)
+    this.#model.leaseManifest(repository, digest, this.#model.settings.leaseMs)
     await this.#restoredTags(repository, digest, deletedAt)
   }
 

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Statement } from 'better-sqlite3'
-import { openForReading, type Connection } from '../../../src/metadata/sqlite/connection.js'
+import { openForReading, type Connection } from '../../src/metadata/sqlite/connection.js'
 
 /** What a store has, as its rows say; rows of a repository by its id, a space and the digest. */
 export interface StoredRows {
