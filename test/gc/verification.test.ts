@@ -15,7 +15,15 @@ import {
 import { eventually } from '../support/eventually.js'
 import { ask, answerOf, problemOf } from '../support/management.js'
 import { startTestServer, type StartOptions, type TestServer } from '../support/server.js'
-import { blobFile, endOf, kindsOf, tamper, verify, type VerifiedRun } from '../support/verify.js'
+import {
+  blobFile,
+  endOf,
+  kindsOf,
+  queryOf,
+  tamper,
+  verify,
+  type VerifiedRun,
+} from '../support/verify.js'
 
 const APP = 'team/app'
 const OTHER = 'team/other'
@@ -42,6 +50,13 @@ async function behindItsBack(
   await server.close()
   await change(dataDirectory)
   return startTestServer({ ...options, dataDirectory })
+}
+
+/** Pushes so many blobs of a few bytes, and gives their digests in order. */
+async function pushMany({ app }: TestServer, count: number): Promise<Digest[]> {
+  const blobs = Array.from({ length: count }, (_, index) => bytesOf(100, `blob ${index}`))
+  for (const bytes of blobs) await pushBlob(app, APP, bytes)
+  return blobs.map((bytes) => sha256(bytes)).sort()
 }
 
 async function flip(file: string): Promise<void> {
@@ -426,13 +441,44 @@ describe('a run of verification', () => {
     const { id } = await answerOf<VerifiedRun>(server.app, 'POST', '/verify/runs', {
       content: true,
     })
-    await runOf(server, id, ({ report }) => report.findingCount > 0)
+    await eventually(
+      () => statusOf(server, blobUrl(first)),
+      (status) => status === 404,
+    )
     const again = await behindItsBack(server, () => undefined, { config: slow })
     const run = await runOf(again, id, ({ status }) => status === 'done')
 
     expect(run.report.findingCount).toBe(1)
     expect(run.report.checked.hashedBlobs).toBe(4)
     expect(run.report.findings).toMatchObject([{ kind: 'blob-content', digest: first }])
+  })
+
+  it('writes down how far it has come now and then, however much it finds', async () => {
+    const small = { ...config, storage: { inlineBytesMax: 10 } }
+    const started = await startTestServer({ config: small })
+    const digests = await pushMany(started, 60)
+    for (const digest of digests) await flip(blobFile(started.dataDirectory, digest))
+    const server = await behindItsBack(
+      started,
+      (directory) => {
+        tamper(
+          directory,
+          `create table recordings (run integer);
+           create trigger recording after update on runs
+             begin insert into recordings values (new.id); end`,
+        )
+      },
+      { config: small },
+    )
+
+    const run = await verify(server.app, { content: true, confirm: true })
+
+    expect(run).toMatchObject({ status: 'done', report: { findingCount: 60 } })
+    const recordings = queryOf<{ count: number }>(
+      server.dataDirectory,
+      'select count(*) as count from recordings',
+    )
+    expect(recordings[0]?.count).toBeLessThan(30)
   })
 
   it('does not go on after a restart when it was stopped for good', async () => {
