@@ -27,9 +27,6 @@ const recordMs = 2_000
 /** When a run by the clock has failed, the next one tries again so much later. */
 const retryMs = 60 * 60 * 1000
 
-/** Looked at for one that hashes everything: others may have come since. */
-const runsSearched = 100
-
 /** The latest, and of those that hash everything the latest too. */
 export interface VerifyRuns {
   readonly last?: Run
@@ -58,7 +55,7 @@ export class Verification {
    * @throws {@link RegistryError} `CONFLICT` while another is under way
    */
   async begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
-    const { lastContent } = await this.find()
+    const lastContent = await this.#options.metadata.findLastContentRun()
     const isSame =
       lastContent !== undefined && canGoOn(lastContent) && isAsked(lastContent, request)
     return isSame ? this.#goOn(lastContent) : this.#begin(request, identity)
@@ -67,9 +64,13 @@ export class Verification {
   /** Begins what is due by the clock, and goes on with what a restart has interrupted. */
   async beginIfDue(): Promise<void> {
     if (this.#runs.areUnderWay) return
-    const { lastContent, nextContentAt } = await this.find()
-    if (lastContent && canGoOn(lastContent)) await this.#goOn(lastContent)
-    else if (nextContentAt !== undefined && nextContentAt <= this.#options.now()) {
+    const lastContent = await this.#options.metadata.findLastContentRun()
+    if (lastContent && canGoOn(lastContent)) {
+      await this.#goOn(lastContent)
+      return
+    }
+    const nextAt = await this.#nextContentAt(lastContent)
+    if (nextAt !== undefined && nextAt <= this.#options.now()) {
       await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
     }
   }
@@ -77,9 +78,8 @@ export class Verification {
   /** What has been run, and what will be. */
   async find(): Promise<VerifyRuns> {
     const { metadata } = this.#options
-    const runs = await metadata.listRuns({ kind: 'verify', limit: runsSearched })
-    const [last] = runs
-    const lastContent = runs.find(({ options }) => (options as VerifyRequest).content)
+    const [last] = await metadata.listRuns({ kind: 'verify', limit: 1 })
+    const lastContent = await metadata.findLastContentRun()
     const nextContentAt = await this.#nextContentAt(lastContent)
     return {
       ...(last && { last }),

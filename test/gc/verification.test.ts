@@ -517,6 +517,31 @@ describe('a run of verification', () => {
     expect(after['nextContentRunAt']).toBe(new Date(now + 30 * day).toISOString())
   })
 
+  it('knows when it has hashed everything last, however often it has looked quickly since', async () => {
+    const server = await registryWithImage()
+    const { id } = await verify(server.app, { content: true })
+    const before = await answerOf<Record<string, unknown>>(server.app, 'GET', '/verify')
+    tamper(
+      server.dataDirectory,
+      `insert into runs (kind, status, started_at, finished_at, started_by, options, report)
+       select kind, status, started_at, finished_at, started_by,
+         json_set(options, '$.content', json('false')), report
+       from runs cross join (with recursive n (i) as
+         (select 1 union all select i + 1 from n where i < 600) select i from n)
+       where kind = 'verify'`,
+    )
+
+    const quick = await verify(server.app)
+
+    expect(await answerOf(server.app, 'GET', '/verify')).toMatchObject({
+      lastRun: { id: quick.id },
+      lastContentRun: { id, options: { content: true } },
+      nextContentRunAt: before['nextContentRunAt'],
+    })
+    const kept = queryOf(server.dataDirectory, `select id from runs where kind = 'verify'`)
+    expect(kept.length).toBeLessThanOrEqual(502)
+  })
+
   it('finds nothing wrong while everything is in motion', async () => {
     const server = await registryWithImage({
       config: { gc: { enabled: false, brakePercent: 100 }, undo: { days: 0 } },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore, RunKind } from '../../src/metadata/metadata-store.js'
 import type { CheckedRows, RowCheck, RowFault } from '../../src/metadata/metadata-verification.js'
 import type { Digest } from '../../src/oci/digest.js'
 import { ABSENT, bytesOf, sha256 } from '../support/images.js'
@@ -221,6 +221,23 @@ export function metadataVerificationContract(
       for (const repair of repairs) {
         expect(await store.repairRow({ ...repair, identity: 'tester', at: AT })).toBe(false)
       }
+    })
+
+    it('remembers the latest verification that hashes everything, however many came since', async () => {
+      const store = await open()
+      const begin = (kind: RunKind, content: boolean) =>
+        store.beginRun({ kind, at: AT, identity: 'tester', options: { content }, report: {} })
+      const none = await store.findLastContentRun()
+      await begin('verify', true)
+      const id = await begin('verify', true)
+      for (let round = 0; round < 510; round++) await begin('verify', false)
+      await begin('gc', true)
+
+      const found = await store.findLastContentRun()
+
+      expect(none).toBeUndefined()
+      expect(found).toMatchObject({ id, kind: 'verify', options: { content: true } })
+      expect(await store.findRun(id - 1)).toBeUndefined()
     })
 
     it('says which registry it is of', async () => {

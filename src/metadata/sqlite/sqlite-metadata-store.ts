@@ -379,6 +379,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#runs.find(id))
   }
 
+  findLastContentRun(): Promise<Run | undefined> {
+    return this.#read(() => this.#runs.findLastContent())
+  }
+
   listParts(): Promise<string[]> {
     return this.#survey.ask('listTables')
   }
