@@ -1,3 +1,4 @@
+import { RegistryError } from '../errors.js'
 import type { Run } from '../metadata/metadata-store.js'
 import type { VerifyContext } from '../registry/verify/context.js'
 import {
@@ -24,7 +25,7 @@ export interface VerificationOptions
  */
 const recordMs = 2_000
 
-/** When a run by the clock has failed, the next one tries again so much later. */
+/** When a run has failed, or a shortage has stopped it, the clock tries again so much later. */
 const retryMs = 60 * 60 * 1000
 
 /** The latest, and of those that hash everything the latest too. */
@@ -42,6 +43,8 @@ export interface VerifyRuns {
 export class Verification {
   readonly #options: VerificationOptions
   readonly #runs: Runs<VerifyReport>
+  /** When what a shortage has stopped goes on; what a restart has interrupted does so at once. */
+  #retryAt: number | undefined
 
   constructor(options: VerificationOptions) {
     this.#options = options
@@ -57,22 +60,19 @@ export class Verification {
   async begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
     const lastContent = await this.#options.metadata.findLastContentRun()
     const isSame =
-      lastContent !== undefined && canGoOn(lastContent) && isAsked(lastContent, request)
+      lastContent !== undefined && this.#canGoOn(lastContent) && isAsked(lastContent, request)
     return isSame ? this.#goOn(lastContent) : this.#begin(request, identity)
   }
 
-  /** Begins what is due by the clock, and goes on with what a restart has interrupted. */
+  /** Begins what is due by the clock, and goes on with what a restart or a shortage has interrupted. */
   async beginIfDue(): Promise<void> {
     if (this.#runs.areUnderWay) return
-    const lastContent = await this.#options.metadata.findLastContentRun()
-    if (lastContent && canGoOn(lastContent)) {
-      await this.#goOn(lastContent)
-      return
-    }
-    const nextAt = await this.#nextContentAt(lastContent)
-    if (nextAt !== undefined && nextAt <= this.#options.now()) {
-      await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
-    }
+    const { metadata, now } = this.#options
+    const last = await metadata.findLastContentRun()
+    const nextAt = await this.#nextContentAt(last)
+    if (nextAt === undefined || nextAt > now()) return
+    if (last && this.#canGoOn(last)) await this.#goOn(last)
+    else await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
   }
 
   /** What has been run, and what will be. */
@@ -99,16 +99,23 @@ export class Verification {
   }
 
   async #nextContentAt(last: Run | undefined): Promise<number | undefined> {
-    const { everyMs, metadata } = this.#options
+    const { everyMs, metadata, now } = this.#options
+    if (last && this.#canGoOn(last)) return this.#retryAt ?? now()
     if (everyMs === 0) return undefined
     if (last === undefined) return (await metadata.getOrigin()).createdAt + everyMs
     if (last.finishedAt === undefined) return undefined
     return last.finishedAt + (last.status === 'failed' ? Math.min(retryMs, everyMs) : everyMs)
   }
 
+  /** One whose row still says that it runs could not write down its end. */
+  #canGoOn({ status, position }: Run): boolean {
+    if (position === '') return false
+    return status === 'stopped' || (status === 'running' && this.#runs.areSettled)
+  }
+
   #begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
     const verifyRun = (run: RunUnderWay<VerifyReport>) =>
-      this.#execute(run, this.#prepare(request, identity, run.signal))
+      this.#execute(run, request, this.#prepare(request, identity, run.signal))
     const { report } = this.#prepare(request, identity, new AbortController().signal)
     return this.#runs.begin(request, identity, report, verifyRun)
   }
@@ -116,7 +123,11 @@ export class Verification {
   #goOn(before: Run): Promise<BegunRun<VerifyReport>> {
     const request = before.options as VerifyRequest
     return this.#runs.goOn(before, (run) =>
-      this.#execute(run, this.#prepare(request, before.identity, run.signal, stateOf(before))),
+      this.#execute(
+        run,
+        request,
+        this.#prepare(request, before.identity, run.signal, stateOf(before)),
+      ),
     )
   }
 
@@ -131,10 +142,12 @@ export class Verification {
 
   async #execute(
     run: RunUnderWay<VerifyReport>,
+    request: VerifyRequest,
     verifyRun: VerifyRun,
   ): Promise<Ending<VerifyReport>> {
-    const { log, brakePercent } = this.#options
+    const { log, brakePercent, now } = this.#options
     const positionOf = () => JSON.stringify(verifyRun.position)
+    this.#retryAt = undefined
     try {
       await run.record(verifyRun.report, positionOf())
       const brake = await verifyRun.findBrake(brakePercent)
@@ -149,7 +162,16 @@ export class Verification {
         recordedAt = performance.now()
       })
     } catch (error) {
-      if (!run.signal.aborted) throw error
+      if (!run.signal.aborted) {
+        if (!request.content || !willPass(error)) throw error
+        log.warn({ err: error, run: run.id }, 'a verification was stopped, and goes on later')
+        this.#retryAt = now() + retryMs
+        const message = `${error.message}; the run goes on later where it was`
+        return {
+          ...{ status: 'stopped', position: positionOf() },
+          report: { ...verifyRun.report, message },
+        }
+      }
       const report = { ...verifyRun.report, message: 'the run was stopped' }
       // One that was given up for good has no place to go on from.
       return { status: 'stopped', report, ...(!run.isCancelled() && { position: positionOf() }) }
@@ -165,8 +187,9 @@ export class Verification {
   }
 }
 
-function canGoOn({ status, position }: Run): boolean {
-  return status === 'stopped' && position !== ''
+/** Whether something is out of reach, or full, and may not be so in an hour. */
+function willPass(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.statusCode >= 500
 }
 
 function isAsked({ options }: Run, { content, repair }: VerifyRequest): boolean {

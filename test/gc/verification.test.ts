@@ -1,7 +1,15 @@
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { pino } from 'pino'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { outOfReach } from '../../src/errors.js'
+import { Verification } from '../../src/gc/verification.js'
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import type { Digest } from '../../src/oci/digest.js'
+import { Damage } from '../../src/registry/damage.js'
+import { FileRemovals } from '../../src/registry/file-removals.js'
+import type { BlobStore } from '../../src/storage/blob-store.js'
+import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import {
   bytesOf,
   indexOf,
@@ -481,6 +489,64 @@ describe('a run of verification', () => {
     expect(recordings[0]?.count).toBeLessThan(30)
   })
 
+  it('is stopped by a shortage that will pass, and goes on behind what it has hashed', async () => {
+    let now = Date.now()
+    const started = await startTestServer({
+      config: { ...config, storage: { inlineBytesMax: 10 } },
+    })
+    const digests = await pushMany(started, 5)
+    await started.server.close()
+    const hashed: Digest[] = []
+    let isShort = true
+    const verification = await openVerification(started.dataDirectory, {
+      now: () => now,
+      onCheck: (digest) => {
+        if (isShort && hashed.length === 3) throw outOfReach(new Error('EMFILE'))
+        hashed.push(digest)
+      },
+    })
+    const { id, ended } = await verification.begin(
+      { content: true, repair: false, confirm: false },
+      'tester',
+    )
+
+    const first = await ended
+    isShort = false
+    now += 59 * 60 * 1000
+    await verification.beginIfDue()
+    const early = await verification.find()
+    now += 2 * 60 * 1000
+    await verification.beginIfDue()
+    const late = await eventually(
+      () => verification.find(),
+      ({ last }) => last?.status !== 'running',
+    )
+
+    expect(first).toMatchObject({ status: 'stopped', report: { checked: { hashedBlobs: 3 } } })
+    expect(first.report.message).toContain('too many files open')
+    expect(early).toMatchObject({ last: { id, status: 'stopped' } })
+    expect(late).toMatchObject({
+      last: { id, status: 'done', report: { checked: { hashedBlobs: 5 }, findingCount: 0 } },
+    })
+    expect(late.last?.report).not.toHaveProperty('message')
+    expect(hashed).toEqual(digests)
+  })
+
+  it('is stopped, and goes on, also when its questions cannot be answered for a while', async () => {
+    let now = Date.now()
+    const server = await registryWithImage({ config, now: () => now })
+    const file = path.join(server.dataDirectory, 'berth.db')
+    await rename(file, `${file}.away`)
+
+    const { id, status } = await verify(server.app, { content: true })
+    await rename(`${file}.away`, file)
+    now += 61 * 60 * 1000
+    await server.server.maintenance.verification.beginIfDue()
+
+    expect(status).toBe('stopped')
+    expect(await endOf(server.app, id)).toMatchObject(CLEAN)
+  })
+
   it('does not go on after a restart when it was stopped for good', async () => {
     const slow = { ...config, verify: { everyDays: 0, bytesPerSecond: 1024 } }
     const server = await registryWithImage({ config: slow })
@@ -578,6 +644,36 @@ describe('a run of verification', () => {
     }
   })
 })
+
+/** Verification of a registry that nobody serves; a test is told of each blob before it is hashed. */
+async function openVerification(
+  dataDirectory: string,
+  { now, onCheck }: { readonly now: () => number; readonly onCheck: (digest: Digest) => void },
+): Promise<Verification> {
+  const log = pino({ level: 'silent' })
+  const metadata = await SqliteMetadataStore.open({ file: path.join(dataDirectory, 'berth.db') })
+  onTestFinished(() => metadata.close())
+  const store = await FsBlobStore.open(dataDirectory)
+  const blobs = new Proxy<BlobStore>(store, {
+    get(target, name: keyof BlobStore) {
+      if (name !== 'check') return target[name].bind(target)
+      return async (...args: Parameters<BlobStore['check']>) => {
+        onCheck(args[0])
+        return target.check(...args)
+      }
+    },
+  })
+  const removals = new FileRemovals({ metadata, blobs }, log)
+  const finishRemovals = () => removals.finish()
+  return new Verification({
+    ...{ metadata, blobs, log, now, finishRemovals },
+    damage: new Damage(metadata, log, { now, finishRemovals }),
+    onDurabilityLost: () => undefined,
+    everyMs: 30 * 24 * 60 * 60 * 1000,
+    ...{ brakePercent: 25, bytesPerSecond: 1e9, allowsMissingBlobs: false },
+    isRequired: () => true,
+  })
+}
 
 /** Waits until a run has come so far. */
 function runOf(
