@@ -82,7 +82,8 @@ export async function verifyRoutes(
             confirm: {
               type: 'boolean',
               default: false,
-              description: 'Repairs also where so much is lost that a disk may be missing.',
+              description:
+                'Goes on also where so much is lost or damaged that a disk may be missing or at fault, and with a run that has stopped because of that.',
             },
           },
         },

@@ -1,5 +1,6 @@
 import { RegistryError } from '../errors.js'
 import type { Run } from '../metadata/metadata-store.js'
+import { BrakedError } from '../registry/verify/brake.js'
 import type { VerifyContext } from '../registry/verify/context.js'
 import {
   isContentStep,
@@ -15,8 +16,6 @@ export interface VerificationOptions
   extends RunsOptions, Omit<VerifyContext, 'repair' | 'identity' | 'signal' | 'checked' | 'find'> {
   /** How long after a run that has hashed everything the next one begins by itself; 0: never. */
   readonly everyMs: number
-  /** The share of all blobs that a repair may mark as lost without being told twice. */
-  readonly brakePercent: number
 }
 
 /**
@@ -53,15 +52,17 @@ export class Verification {
 
   /**
    * Begins a run. When the one before it hashes everything, was interrupted and was asked for the same,
-   * it goes on with that.
+   * it goes on with that; and when the brake has stopped it, and this one is confirmed.
    *
    * @throws {@link RegistryError} `CONFLICT` while another is under way
    */
   async begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
     const lastContent = await this.#options.metadata.findLastContentRun()
     const isSame =
-      lastContent !== undefined && this.#canGoOn(lastContent) && isAsked(lastContent, request)
-    return isSame ? this.#goOn(lastContent) : this.#begin(request, identity)
+      lastContent !== undefined &&
+      (this.#canGoOn(lastContent) || (request.confirm && isBrakedMidway(lastContent))) &&
+      isAsked(lastContent, request)
+    return isSame ? this.#goOn(lastContent, request.confirm) : this.#begin(request, identity)
   }
 
   /** Begins what is due by the clock, and goes on with what a restart or a shortage has interrupted. */
@@ -120,8 +121,10 @@ export class Verification {
     return this.#runs.begin(request, identity, report, verifyRun)
   }
 
-  #goOn(before: Run): Promise<BegunRun<VerifyReport>> {
-    const request = before.options as VerifyRequest
+  #goOn(before: Run, isConfirmed = false): Promise<BegunRun<VerifyReport>> {
+    const asked = before.options as VerifyRequest
+    const { confirmed = false } = positionOf(before)
+    const request = { ...asked, confirm: asked.confirm || confirmed || isConfirmed }
     return this.#runs.goOn(before, (run) =>
       this.#execute(
         run,
@@ -145,36 +148,39 @@ export class Verification {
     request: VerifyRequest,
     verifyRun: VerifyRun,
   ): Promise<Ending<VerifyReport>> {
-    const { log, brakePercent, now } = this.#options
-    const positionOf = () => JSON.stringify(verifyRun.position)
+    const { log, now } = this.#options
+    const position = () => JSON.stringify(verifyRun.position)
     this.#retryAt = undefined
     try {
-      await run.record(verifyRun.report, positionOf())
-      const brake = await verifyRun.findBrake(brakePercent)
-      if (brake !== undefined) {
-        log.warn({ run: run.id }, brake)
-        return { status: 'braked', report: { ...verifyRun.report, message: brake } }
-      }
+      await run.record(verifyRun.report, position())
       let recordedAt = performance.now()
       await verifyRun.execute(async () => {
         if (performance.now() - recordedAt < recordMs) return
-        await run.record(verifyRun.report, positionOf())
+        await run.record(verifyRun.report, position())
         recordedAt = performance.now()
       })
     } catch (error) {
+      if (error instanceof BrakedError) {
+        const { message } = error
+        log.warn({ run: run.id }, message)
+        return {
+          ...{ status: 'braked', report: { ...verifyRun.report, message } },
+          ...(isContentStep(verifyRun.position.step) && { position: position() }),
+        }
+      }
       if (!run.signal.aborted) {
         if (!request.content || !willPass(error)) throw error
         log.warn({ err: error, run: run.id }, 'a verification was stopped, and goes on later')
         this.#retryAt = now() + retryMs
         const message = `${error.message}; the run goes on later where it was`
         return {
-          ...{ status: 'stopped', position: positionOf() },
+          ...{ status: 'stopped', position: position() },
           report: { ...verifyRun.report, message },
         }
       }
       const report = { ...verifyRun.report, message: 'the run was stopped' }
       // One that was given up for good has no place to go on from.
-      return { status: 'stopped', report, ...(!run.isCancelled() && { position: positionOf() }) }
+      return { status: 'stopped', report, ...(!run.isCancelled() && { position: position() }) }
     }
     this.#tell(run.id, verifyRun.report)
     return { status: 'done', report: verifyRun.report }
@@ -197,8 +203,17 @@ function isAsked({ options }: Run, { content, repair }: VerifyRequest): boolean 
   return before.content === content && before.repair === repair
 }
 
+/** The brake has stopped it among what it has hashed. */
+function isBrakedMidway({ status, position }: Run): boolean {
+  return status === 'braked' && position !== ''
+}
+
+function positionOf({ position }: Run): VerifyPosition {
+  return JSON.parse(position) as VerifyPosition
+}
+
 /** What a run can go on with; undefined when it has to begin anew. */
-function stateOf({ report, position }: Run): VerifyState | undefined {
-  const at = JSON.parse(position) as VerifyPosition
-  return isContentStep(at.step) ? { report: report as VerifyReport, position: at } : undefined
+function stateOf(run: Run): VerifyState | undefined {
+  const position = positionOf(run)
+  return isContentStep(position.step) ? { report: run.report as VerifyReport, position } : undefined
 }

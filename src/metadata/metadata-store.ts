@@ -723,7 +723,7 @@ export interface Pull {
 
 export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'
 
-/** braked: it has stopped before it did anything, because it would have done too much. */
+/** braked: it has stopped before it did anything, or more, because it would have done too much. */
 export type RunStatus = 'running' | 'done' | 'braked' | 'failed' | 'stopped'
 
 export interface BeginRun {

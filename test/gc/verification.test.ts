@@ -418,6 +418,61 @@ describe('verification', () => {
     const confirmed = await verify(server.app, { repair: true, confirm: true })
     expect(confirmed).toMatchObject({ status: 'done', report: { findingCount: 20 } })
   })
+
+  it.each([
+    ['files', { storage: { inlineBytesMax: 10 } }],
+    ['the database', {}],
+  ])('marks no more when too much of what it hashes in %s is wrong', async (where, settings) => {
+    const options = { config: { ...config, ...settings } }
+    const started = await startTestServer(options)
+    const digests = await pushMany(started, 30)
+    const server = await behindItsBack(
+      started,
+      async (directory) => {
+        if (where === 'files') for (const one of digests) await flip(blobFile(directory, one))
+        else tamper(directory, `update blob_contents set bytes = zeroblob(length(bytes))`)
+      },
+      options,
+    )
+    const marked = () =>
+      queryOf(server.dataDirectory, 'select digest from blobs where damaged_at is not null')
+
+    const braked = await verify(server.app, { content: true })
+    await server.server.maintenance.verification.beginIfDue()
+    const first = marked()
+    const confirmed = await verify(server.app, { content: true, confirm: true })
+
+    expect(braked).toMatchObject({ status: 'braked', report: { findingCount: 20 } })
+    expect(braked.report.message).toMatch(
+      /^21 of \d\d blobs that were hashed are damaged, .*\(25 %\).*berth verify --content --confirm/,
+    )
+    expect(first).toHaveLength(20)
+    // It goes on behind those.
+    expect(confirmed).toMatchObject({
+      ...{ id: braked.id, status: 'done' },
+      report: { findingCount: 30, checked: { hashedBlobs: 30 } },
+    })
+    expect(marked()).toHaveLength(30)
+  })
+
+  it('goes on with what was confirmed after a restart, without being told again', async () => {
+    const slow = { everyDays: 0, bytesPerSecond: 100 }
+    const fast = { config: { ...config, storage: { inlineBytesMax: 10 } } }
+    const started = await startTestServer(fast)
+    const digests = await pushMany(started, 23)
+    for (const digest of digests) await flip(blobFile(started.dataDirectory, digest))
+    const braked = await verify(started.app, { content: true })
+
+    const server = await behindItsBack(started, () => undefined, {
+      config: { ...fast.config, verify: slow },
+    })
+    await answerOf(server.app, 'POST', '/verify/runs', { content: true, confirm: true })
+    const again = await behindItsBack(server, () => undefined, fast)
+    const run = await runOf(again, braked.id, ({ status }) => status === 'done')
+
+    expect(braked.status).toBe('braked')
+    expect(run.report.findingCount).toBe(23)
+  })
 })
 
 describe('a run of verification', () => {
