@@ -83,7 +83,7 @@ export async function verifyRoutes(
               type: 'boolean',
               default: false,
               description:
-                'Goes on also where so much is lost or damaged that a disk may be missing or at fault, and with a run that has stopped because of that.',
+                'Goes on also where so much is lost, damaged or unknown that a disk, or the database, may be the wrong one, and with a run that has stopped because of that.',
             },
           },
         },

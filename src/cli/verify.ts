@@ -19,8 +19,8 @@ export const verify: Command = managementCommand({
   optionsHelp: `  --content         reads and hashes every byte, too, at verify.bytesPerSecond
   --repair          puts right what can be: nothing is given back that is lost, and nothing is
                     taken for a blob that nobody has pushed
-  --confirm         goes on also where so much is lost or damaged that a disk may be missing or at
-                    fault: a run of --content where it has stopped because of that
+  --confirm         goes on also where so much is lost, damaged or unknown that a disk, or the database,
+                    may be the wrong one: a run of --content where it has stopped because of that
   --stop            stops the run that is under way, and does nothing else`,
   help: `Exits with 0 when nothing is wrong, or all of it was repaired; else with 1.`,
   async run({ management, options, print }) {

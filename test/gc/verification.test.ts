@@ -420,6 +420,42 @@ describe('verification', () => {
   })
 
   it.each([
+    ['number', 0, '20 of 20'],
+    ['bytes', 70, '20 of 90'],
+  ])('removes nothing when too many files by their %s are of no blob', async (_, kept, share) => {
+    const options = { config: { ...config, storage: { inlineBytesMax: 10 } } }
+    const started = await startTestServer(options)
+    await pushMany(started, kept)
+    const lost = Array.from({ length: 20 }, (__, index) => bytesOf(1_000, `lost ${index}`))
+    for (const bytes of lost) await pushBlob(started.app, APP, bytes)
+    const file = blobFile(started.dataDirectory, sha256(lost[0] as Buffer))
+    const server = await behindItsBack(
+      started,
+      (directory) => {
+        tamper(
+          directory,
+          `delete from blobs where size_bytes = 1000;
+           delete from repository_blobs where digest not in (select digest from blobs);
+           delete from leases where digest not in (select digest from blobs)`,
+        )
+      },
+      options,
+    )
+
+    const braked = await verify(server.app, { repair: true })
+    expect(braked).toMatchObject({ status: 'braked', report: { findingCount: 0 } })
+    expect(braked.report.message).toMatch(
+      new RegExp(`^${share} files \\(.* kB\\) belong to no blob`),
+    )
+    expect(braked.report.message).toContain('is this the right database?')
+    expect(await readFile(file)).toEqual(lost[0])
+
+    const confirmed = await verify(server.app, { repair: true, confirm: true })
+    expect(confirmed).toMatchObject({ status: 'done' })
+    await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it.each([
     ['files', { storage: { inlineBytesMax: 10 } }],
     ['the database', {}],
   ])('marks no more when too much of what it hashes in %s is wrong', async (where, settings) => {

@@ -23,19 +23,37 @@ export async function checkBlobs(context: VerifyContext): Promise<void> {
   }
 }
 
-/** What share of the blobs would be found to have lost their bytes, by a look that changes nothing. */
-export async function countLost(
-  context: VerifyContext,
-): Promise<{ readonly lostCount: number; readonly blobCount: number }> {
-  let lostCount = 0
-  let blobCount = 0
+/** How far rows and files go together; blobs that are known to be damaged are not among them. */
+export interface Agreement {
+  readonly blobCount: number
+  /** Of those, without bytes, or with another number of them. */
+  readonly lostCount: number
+  readonly fileCount: number
+  readonly fileBytes: number
+  /** Of those, of blobs that have no row. */
+  readonly unwantedCount: number
+  readonly unwantedBytes: number
+}
+
+/** What {@link checkBlobs} would find, by a look that changes nothing. */
+export async function measureAgreement(context: VerifyContext): Promise<Agreement> {
+  const sums = {
+    ...{ blobCount: 0, lostCount: 0 },
+    ...{ fileCount: 0, fileBytes: 0, unwantedCount: 0, unwantedBytes: 0 },
+  }
   const ignore = async () => undefined
   for await (const { blob, file } of pairs(context, ignore, ignore)) {
-    if (blob === undefined || blob.damaged) continue
-    blobCount++
-    if (file?.sizeBytes !== blob.sizeBytes) lostCount++
+    sums.fileCount += file ? 1 : 0
+    sums.fileBytes += file?.sizeBytes ?? 0
+    if (blob === undefined) {
+      sums.unwantedCount++
+      sums.unwantedBytes += file.sizeBytes
+    } else if (!blob.damaged) {
+      sums.blobCount++
+      if (file?.sizeBytes !== blob.sizeBytes) sums.lostCount++
+    }
   }
-  return { lostCount, blobCount }
+  return sums
 }
 
 async function checkStored(

@@ -1,7 +1,7 @@
 import type { RowCheck } from '../../metadata/metadata-verification.js'
 import type { Digest } from '../../oci/digest.js'
-import { BrakedError, fewMax, isTooMuch } from './brake.js'
-import { checkBlobs, countLost } from './check-blobs.js'
+import { requireAgreement } from './brake.js'
+import { checkBlobs } from './check-blobs.js'
 import { checkBlobContents, checkKeptContents } from './check-content.js'
 import { checkRemovals, checkUploads } from './check-leftovers.js'
 import { checkParts, checkRows, ROW_CHECKS } from './check-rows.js'
@@ -105,10 +105,10 @@ export class VerifyRun {
    * Does all steps from the position on.
    *
    * @param onProgress - told now and then; what it throws ends the run
-   * @throws the reason of the signal; {@link BrakedError}
+   * @throws the reason of the signal; `BrakedError`
    */
   async execute(onProgress: () => Promise<void>): Promise<void> {
-    await this.#requireFewLost()
+    if (this.#request.repair) await requireAgreement(this.#context)
     const steps = this.#request.content ? [...QUICK_STEPS, ...CONTENT_STEPS] : QUICK_STEPS
     const first = steps.indexOf(this.#position.step)
     for (const step of steps.slice(first)) {
@@ -120,21 +120,6 @@ export class VerifyRun {
         await onProgress()
       })
     }
-  }
-
-  /**
-   * A repair does not begin when so much seems to be lost that a disk may be missing: marking all of it
-   * would lose what is there.
-   */
-  async #requireFewLost(): Promise<void> {
-    const context = this.#context
-    const { repair, brakePercent } = context
-    if (!repair || brakePercent === 100) return
-    const { lostCount, blobCount } = await countLost(context)
-    if (lostCount < fewMax || !isTooMuch(context, lostCount, blobCount)) return
-    throw new BrakedError(
-      `${lostCount} of ${blobCount} blobs have lost their bytes, more than gc.brakePercent (${brakePercent} %) allows to be marked: is a disk missing? Nothing was changed; berth verify --repair --confirm goes on`,
-    )
   }
 
   async #do(
