@@ -151,6 +151,45 @@ describe('verification', () => {
     expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(200)
   })
 
+  it('serves a blob again whose bytes were only away when somebody has read it', async () => {
+    const server = await registryWithImage()
+    const blobs = path.join(server.dataDirectory, 'blobs')
+    await rename(blobs, `${blobs}.away`)
+    const away = await statusOf(server, blobUrl(LAYER_DIGEST))
+    await server.server.registry.removals.finish()
+    await rename(`${blobs}.away`, blobs)
+
+    const told = await verify(server.app)
+    const back = await statusOf(server, blobUrl(LAYER_DIGEST))
+    const repaired = await verify(server.app, { repair: true })
+
+    expect([away, back]).toEqual([404, 404])
+    expect(told.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(told.report.findings[0]?.message).toContain('berth verify --repair looks')
+    expect(repaired.report).toMatchObject({ findingCount: 1, repairedCount: 1 })
+    expect(repaired.report.findings[0]).toMatchObject({ kind: 'blob-absent', digest: LAYER_DIGEST })
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(200)
+    expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
+  })
+
+  it('puts bytes of the right size aside when they are wrong, and has them stay absent', async () => {
+    const server = await registryWithImage()
+    const file = blobFile(server.dataDirectory, LAYER_DIGEST)
+    await rename(file, `${file}.away`)
+    await statusOf(server, blobUrl(LAYER_DIGEST))
+    await server.server.registry.removals.finish()
+    await rename(`${file}.away`, file)
+    await flip(file)
+
+    const run = await verify(server.app, { repair: true })
+
+    expect(run.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(404)
+    await server.server.registry.removals.finish()
+    const quarantine = await readdir(path.join(server.dataDirectory, 'quarantine'))
+    expect(quarantine).toEqual([LAYER_DIGEST.slice('sha256:'.length)])
+  })
+
   it('has nothing left to do about a damaged blob that nobody needs', async () => {
     const server = await startTestServer({ config })
     await pushBlob(server.app, APP, LAYER)

@@ -206,6 +206,33 @@ export function metadataVerificationContract(
       expect(await store.markBlobDamaged({ digest: ABSENT, storedAt: AT }, AT)).toBe(false)
     })
 
+    it('takes back that a blob is damaged, when it is the same and nobody is about to move its bytes', async () => {
+      const store = await open()
+      const digest = await putBlob(store, 'layer')
+      const inline = await putBlob(store, 'inline', { bytes: Buffer.from('inline') })
+      const marked = { digest, storedAt: AT }
+      const isSound = () => store.markBlobSound(marked, AT)
+
+      const before = await isSound()
+      await store.markBlobDamaged(marked, AT)
+      await store.markBlobDamaged({ digest: inline, storedAt: AT }, AT)
+      const removing = await isSound()
+      await store.forgetFileRemovals([digest])
+      const other = await store.markBlobSound({ digest, storedAt: AT - 1 }, AT)
+      const ofInline = await store.markBlobSound({ digest: inline, storedAt: AT }, AT)
+      const isTaken = await isSound()
+
+      expect([before, removing, other, ofInline, isTaken]).toEqual([
+        ...[false, false, false, false],
+        true,
+      ])
+      expect(await store.findKeptBlobs([digest])).toMatchObject([
+        { damaged: false, storedAt: AT + 1 },
+      ])
+      // Somebody who has found the bytes missing before.
+      expect(await store.markBlobDamaged(marked, AT)).toBe(false)
+    })
+
     it('repairs nothing that is as it should be', async () => {
       const store = await open()
       await putBlob(store, 'layer of a', { bytes: Buffer.from('layer of a') })

@@ -431,6 +431,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('repairRow', repair)
   }
 
+  markBlobSound(blob: DamagedBlob, at: number): Promise<boolean> {
+    return this.#writer.write('markBlobSound', blob, at)
+  }
+
   beginStrayRemoval(digest: Digest, at: number): Promise<boolean> {
     return this.#writer.write('beginStrayRemoval', digest, at)
   }

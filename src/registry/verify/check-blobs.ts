@@ -62,9 +62,8 @@ async function checkStored(
   file: BlobFile | undefined,
 ): Promise<void> {
   if (blob.damaged) {
-    // A file may have been left by whoever marked it, while an upload was about to replace it.
-    if (file && context.repair) await context.damage.note(blob, leftBehind())
-    await checkAbsent(context, blob)
+    if (file && context.repair && (await isFoundSound(context, blob))) return
+    await checkAbsent(context, blob, file)
     return
   }
   if (file?.sizeBytes === blob.sizeBytes) return
@@ -74,6 +73,31 @@ async function checkStored(
     await opened.close()
   })
   if (error) await tell(context, blob, error)
+}
+
+/**
+ * A file in the place of a blob that counts as absent. It may be whole, where a disk or a right was away
+ * for a moment, and the blob is served again; else it was left by whoever marked it, while an upload
+ * was about to replace it, and is put aside. That adopts nothing: somebody has pushed these bytes.
+ */
+async function isFoundSound(context: VerifyContext, blob: KeptBlob): Promise<boolean> {
+  const { blobs, damage, bytesPerSecond, signal } = context
+  const { digest, sizeBytes } = blob
+  try {
+    await blobs.check(digest, sizeBytes, { bytesPerSecond, signal })
+  } catch (error) {
+    if (!(error instanceof BlobDamagedError)) throw error
+    await damage.note(blob, error)
+    return false
+  }
+  if (!(await damage.takeBack(blob))) return false
+  context.find({
+    kind: 'blob-absent',
+    digest,
+    message: `blob ${digest} (${formatBytes(sizeBytes)}) was found damaged, and its bytes are right: it is served again`,
+    repaired: true,
+  })
+  return true
 }
 
 async function checkInline(context: VerifyContext, blob: KeptBlob): Promise<void> {
@@ -109,7 +133,7 @@ async function tell(
 }
 
 /** It has been found damaged before: that is worth telling for as long as something needs it. */
-async function checkAbsent(context: VerifyContext, blob: KeptBlob): Promise<void> {
+async function checkAbsent(context: VerifyContext, blob: KeptBlob, file?: BlobFile): Promise<void> {
   const { digest, sizeBytes } = blob
   const { names, isReferredTo } = await context.metadata.findHolders(digest)
   if (!isReferredTo) {
@@ -118,10 +142,12 @@ async function checkAbsent(context: VerifyContext, blob: KeptBlob): Promise<void
   }
   const [row] = await context.metadata.findKeptBlobs([digest])
   if (row?.damaged !== true) return
+  const maySuffice = !context.repair && file?.sizeBytes === sizeBytes
+  const look = '; there are bytes in its place: berth verify --repair looks whether they are right'
   context.find({
     kind: 'blob-absent',
     digest,
-    message: `blob ${digest} (${formatBytes(sizeBytes)}) was found damaged and has not been pushed since; ${remedy(names, isReferredTo)}`,
+    message: `blob ${digest} (${formatBytes(sizeBytes)}) was found damaged and has not been pushed since; ${remedy(names, isReferredTo)}${maySuffice ? look : ''}`,
     repaired: false,
   })
 }
@@ -185,8 +211,4 @@ async function checkStray(context: VerifyContext, { name, sizeBytes }: StoredFil
         : `${name} (${formatBytes(sizeBytes)}) has not been put there by Berth; berth verify --repair removes it`,
     repaired,
   })
-}
-
-function leftBehind(): Error {
-  return new BlobDamagedError('unreadable', 'its damaged bytes still lie in its place')
 }
