@@ -35,7 +35,7 @@ export const runSchema = {
       type: 'string',
       enum: ['running', 'done', 'braked', 'failed', 'stopped'],
       description:
-        'braked: it has done nothing, because it would have done too much. stopped: the process ended before the run did.',
+        'braked: it has done nothing, or no more, because it would have done too much. stopped: something has ended it before its end, the process for example.',
     },
     startedAt: timeSchema('When it began.'),
     finishedAt: timeSchema('When it ended; absent while it is running.'),

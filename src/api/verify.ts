@@ -82,7 +82,8 @@ export async function verifyRoutes(
             confirm: {
               type: 'boolean',
               default: false,
-              description: 'Repairs also where so much is lost that a disk may be missing.',
+              description:
+                'Goes on also where so much is lost, damaged or unknown that a disk, or the database, may be the wrong one, and with a run that has stopped because of that.',
             },
           },
         },

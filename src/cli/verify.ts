@@ -15,11 +15,12 @@ export const verify: Command = managementCommand({
     confirm: { type: 'boolean' },
     stop: { type: 'boolean' },
   },
-  optionsUsage: '[--content] [--repair [--confirm]] [--stop]',
+  optionsUsage: '[--content] [--repair] [--confirm] [--stop]',
   optionsHelp: `  --content         reads and hashes every byte, too, at verify.bytesPerSecond
   --repair          puts right what can be: nothing is given back that is lost, and nothing is
                     taken for a blob that nobody has pushed
-  --confirm         repairs also where so much is lost that a disk may be missing
+  --confirm         goes on also where so much is lost, damaged or unknown that a disk, or the database,
+                    may be the wrong one: a run of --content where it has stopped because of that
   --stop            stops the run that is under way, and does nothing else`,
   help: `Exits with 0 when nothing is wrong, or all of it was repaired; else with 1.`,
   async run({ management, options, print }) {

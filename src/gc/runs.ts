@@ -53,6 +53,11 @@ export class Runs<Report extends object> {
     return this.#underWay !== undefined
   }
 
+  /** Whether the row of each run says how it has ended, or never will. */
+  get areSettled(): boolean {
+    return this.#underWay === undefined && this.#ending.size === 0
+  }
+
   /**
    * Begins a run, and leaves it to itself.
    *

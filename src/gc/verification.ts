@@ -1,4 +1,6 @@
+import { RegistryError } from '../errors.js'
 import type { Run } from '../metadata/metadata-store.js'
+import { BrakedError } from '../registry/verify/brake.js'
 import type { VerifyContext } from '../registry/verify/context.js'
 import {
   isContentStep,
@@ -14,18 +16,16 @@ export interface VerificationOptions
   extends RunsOptions, Omit<VerifyContext, 'repair' | 'identity' | 'signal' | 'checked' | 'find'> {
   /** How long after a run that has hashed everything the next one begins by itself; 0: never. */
   readonly everyMs: number
-  /** The share of all blobs that a repair may mark as lost without being told twice. */
-  readonly brakePercent: number
 }
 
-/** How often is written down how far a run has come. */
+/**
+ * How often is written down how far a run has come. Not more often where much is found: the whole report
+ * is written each time. What a kill loses of it the log has, and a damaged blob is told by the next run.
+ */
 const recordMs = 2_000
 
-/** When a run by the clock has failed, the next one tries again so much later. */
+/** When a run has failed, or a shortage has stopped it, the clock tries again so much later. */
 const retryMs = 60 * 60 * 1000
-
-/** Looked at for one that hashes everything: others may have come since. */
-const runsSearched = 100
 
 /** The latest, and of those that hash everything the latest too. */
 export interface VerifyRuns {
@@ -42,6 +42,8 @@ export interface VerifyRuns {
 export class Verification {
   readonly #options: VerificationOptions
   readonly #runs: Runs<VerifyReport>
+  /** When what a shortage has stopped goes on; what a restart has interrupted does so at once. */
+  #retryAt: number | undefined
 
   constructor(options: VerificationOptions) {
     this.#options = options
@@ -50,33 +52,35 @@ export class Verification {
 
   /**
    * Begins a run. When the one before it hashes everything, was interrupted and was asked for the same,
-   * it goes on with that.
+   * it goes on with that; and when the brake has stopped it, and this one is confirmed.
    *
    * @throws {@link RegistryError} `CONFLICT` while another is under way
    */
   async begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
-    const { lastContent } = await this.find()
+    const lastContent = await this.#options.metadata.findLastContentRun()
     const isSame =
-      lastContent !== undefined && canGoOn(lastContent) && isAsked(lastContent, request)
-    return isSame ? this.#goOn(lastContent) : this.#begin(request, identity)
+      lastContent !== undefined &&
+      (this.#canGoOn(lastContent) || (request.confirm && isBrakedMidway(lastContent))) &&
+      isAsked(lastContent, request)
+    return isSame ? this.#goOn(lastContent, request.confirm) : this.#begin(request, identity)
   }
 
-  /** Begins what is due by the clock, and goes on with what a restart has interrupted. */
+  /** Begins what is due by the clock, and goes on with what a restart or a shortage has interrupted. */
   async beginIfDue(): Promise<void> {
     if (this.#runs.areUnderWay) return
-    const { lastContent, nextContentAt } = await this.find()
-    if (lastContent && canGoOn(lastContent)) await this.#goOn(lastContent)
-    else if (nextContentAt !== undefined && nextContentAt <= this.#options.now()) {
-      await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
-    }
+    const { metadata, now } = this.#options
+    const last = await metadata.findLastContentRun()
+    const nextAt = await this.#nextContentAt(last)
+    if (nextAt === undefined || nextAt > now()) return
+    if (last && this.#canGoOn(last)) await this.#goOn(last)
+    else await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
   }
 
   /** What has been run, and what will be. */
   async find(): Promise<VerifyRuns> {
     const { metadata } = this.#options
-    const runs = await metadata.listRuns({ kind: 'verify', limit: runsSearched })
-    const [last] = runs
-    const lastContent = runs.find(({ options }) => (options as VerifyRequest).content)
+    const [last] = await metadata.listRuns({ kind: 'verify', limit: 1 })
+    const lastContent = await metadata.findLastContentRun()
     const nextContentAt = await this.#nextContentAt(lastContent)
     return {
       ...(last && { last }),
@@ -96,24 +100,37 @@ export class Verification {
   }
 
   async #nextContentAt(last: Run | undefined): Promise<number | undefined> {
-    const { everyMs, metadata } = this.#options
+    const { everyMs, metadata, now } = this.#options
+    if (last && this.#canGoOn(last)) return this.#retryAt ?? now()
     if (everyMs === 0) return undefined
     if (last === undefined) return (await metadata.getOrigin()).createdAt + everyMs
     if (last.finishedAt === undefined) return undefined
     return last.finishedAt + (last.status === 'failed' ? Math.min(retryMs, everyMs) : everyMs)
   }
 
+  /** One whose row still says that it runs could not write down its end. */
+  #canGoOn({ status, position }: Run): boolean {
+    if (position === '') return false
+    return status === 'stopped' || (status === 'running' && this.#runs.areSettled)
+  }
+
   #begin(request: VerifyRequest, identity: string): Promise<BegunRun<VerifyReport>> {
     const verifyRun = (run: RunUnderWay<VerifyReport>) =>
-      this.#execute(run, this.#prepare(request, identity, run.signal))
+      this.#execute(run, request, this.#prepare(request, identity, run.signal))
     const { report } = this.#prepare(request, identity, new AbortController().signal)
     return this.#runs.begin(request, identity, report, verifyRun)
   }
 
-  #goOn(before: Run): Promise<BegunRun<VerifyReport>> {
-    const request = before.options as VerifyRequest
+  #goOn(before: Run, isConfirmed = false): Promise<BegunRun<VerifyReport>> {
+    const asked = before.options as VerifyRequest
+    const { confirmed = false } = positionOf(before)
+    const request = { ...asked, confirm: asked.confirm || confirmed || isConfirmed }
     return this.#runs.goOn(before, (run) =>
-      this.#execute(run, this.#prepare(request, before.identity, run.signal, stateOf(before))),
+      this.#execute(
+        run,
+        request,
+        this.#prepare(request, before.identity, run.signal, stateOf(before)),
+      ),
     )
   }
 
@@ -128,31 +145,42 @@ export class Verification {
 
   async #execute(
     run: RunUnderWay<VerifyReport>,
+    request: VerifyRequest,
     verifyRun: VerifyRun,
   ): Promise<Ending<VerifyReport>> {
-    const { log, brakePercent } = this.#options
-    const positionOf = () => JSON.stringify(verifyRun.position)
+    const { log, now } = this.#options
+    const position = () => JSON.stringify(verifyRun.position)
+    this.#retryAt = undefined
     try {
-      await run.record(verifyRun.report, positionOf())
-      const brake = await verifyRun.findBrake(brakePercent)
-      if (brake !== undefined) {
-        log.warn({ run: run.id }, brake)
-        return { status: 'braked', report: { ...verifyRun.report, message: brake } }
-      }
+      await run.record(verifyRun.report, position())
       let recordedAt = performance.now()
-      let recordedCount = 0
       await verifyRun.execute(async () => {
-        const { findingCount } = verifyRun.report
-        if (performance.now() - recordedAt < recordMs && findingCount === recordedCount) return
-        await run.record(verifyRun.report, positionOf())
+        if (performance.now() - recordedAt < recordMs) return
+        await run.record(verifyRun.report, position())
         recordedAt = performance.now()
-        recordedCount = findingCount
       })
     } catch (error) {
-      if (!run.signal.aborted) throw error
+      if (error instanceof BrakedError) {
+        const { message } = error
+        log.warn({ run: run.id }, message)
+        return {
+          ...{ status: 'braked', report: { ...verifyRun.report, message } },
+          ...(isContentStep(verifyRun.position.step) && { position: position() }),
+        }
+      }
+      if (!run.signal.aborted) {
+        if (!request.content || !willPass(error)) throw error
+        log.warn({ err: error, run: run.id }, 'a verification was stopped, and goes on later')
+        this.#retryAt = now() + retryMs
+        const message = `${error.message}; the run goes on later where it was`
+        return {
+          ...{ status: 'stopped', position: position() },
+          report: { ...verifyRun.report, message },
+        }
+      }
       const report = { ...verifyRun.report, message: 'the run was stopped' }
       // One that was given up for good has no place to go on from.
-      return { status: 'stopped', report, ...(!run.isCancelled() && { position: positionOf() }) }
+      return { status: 'stopped', report, ...(!run.isCancelled() && { position: position() }) }
     }
     this.#tell(run.id, verifyRun.report)
     return { status: 'done', report: verifyRun.report }
@@ -165,8 +193,9 @@ export class Verification {
   }
 }
 
-function canGoOn({ status, position }: Run): boolean {
-  return status === 'stopped' && position !== ''
+/** Whether something is out of reach, or full, and may not be so in an hour. */
+function willPass(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.statusCode >= 500
 }
 
 function isAsked({ options }: Run, { content, repair }: VerifyRequest): boolean {
@@ -174,8 +203,17 @@ function isAsked({ options }: Run, { content, repair }: VerifyRequest): boolean 
   return before.content === content && before.repair === repair
 }
 
+/** The brake has stopped it among what it has hashed. */
+function isBrakedMidway({ status, position }: Run): boolean {
+  return status === 'braked' && position !== ''
+}
+
+function positionOf({ position }: Run): VerifyPosition {
+  return JSON.parse(position) as VerifyPosition
+}
+
 /** What a run can go on with; undefined when it has to begin anew. */
-function stateOf({ report, position }: Run): VerifyState | undefined {
-  const at = JSON.parse(position) as VerifyPosition
-  return isContentStep(at.step) ? { report: report as VerifyReport, position: at } : undefined
+function stateOf(run: Run): VerifyState | undefined {
+  const position = positionOf(run)
+  return isContentStep(position.step) ? { report: run.report as VerifyReport, position } : undefined
 }

@@ -308,6 +308,9 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   findRun(id: number): Promise<Run | undefined>
 
+  /** The latest verification that hashes everything, however many others have come since. */
+  findLastContentRun(): Promise<Run | undefined>
+
   getOrigin(): Promise<Origin>
 
   /**
@@ -726,14 +729,17 @@ export interface Pull {
 
 export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'
 
-/** braked: it has stopped before it did anything, because it would have done too much. */
+/** braked: it has stopped before it did anything, or more, because it would have done too much. */
 export type RunStatus = 'running' | 'done' | 'braked' | 'failed' | 'stopped'
 
 export interface BeginRun {
   readonly kind: RunKind
   readonly at: number
   readonly identity: string
-  /** What it was asked for, and what it has found so far, in the kind's own form: plain JSON. */
+  /**
+   * What it was asked for, and what it has found so far, in the kind's own form: plain JSON. Of a
+   * verification `content: true` says that it hashes everything; the latest such is never forgotten.
+   */
   readonly options: unknown
   readonly report: unknown
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.js'
 import type { ReferenceKind } from '../oci/manifest.js'
 import type { Tag } from '../oci/reference.js'
+import type { DamagedBlob } from './metadata-store.js'
 
 /**
  * What the metadata store can tell of itself to whoever verifies it, and what can be done about it.
@@ -60,6 +61,15 @@ export interface MetadataVerification {
    * @returns whether anything was changed
    */
   repairRow(repair: RowRepair): Promise<boolean>
+
+  /**
+   * Takes back that a blob is damaged, as somebody has hashed its bytes and found them right. Who has
+   * found it damaged before that cannot mark it any more.
+   *
+   * @returns false when it is not marked, has been pushed again, is kept here itself, or its bytes are
+   *   about to be put aside or removed
+   */
+  markBlobSound(blob: DamagedBlob, at: number): Promise<boolean>
 
   /**
    * Begins to remove bytes that no row speaks for. Durable before anything is removed.

@@ -36,4 +36,15 @@ export class Damage {
     this.#options.finishRemovals()
     return true
   }
+
+  /**
+   * Takes that back: somebody has hashed the bytes that are there, and they are right.
+   *
+   * @returns false when that is not so any more
+   */
+  async takeBack(blob: DamagedBlob): Promise<boolean> {
+    const isSound = await this.#metadata.markBlobSound(blob, this.#options.now())
+    if (isSound) this.#log.info({ digest: blob.digest }, 'a damaged blob has its bytes again')
+    return isSound
+  }
 }

@@ -1,7 +1,15 @@
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { pino } from 'pino'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { outOfReach } from '../../src/errors.js'
+import { Verification } from '../../src/gc/verification.js'
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import type { Digest } from '../../src/oci/digest.js'
+import { Damage } from '../../src/registry/damage.js'
+import { FileRemovals } from '../../src/registry/file-removals.js'
+import type { BlobStore } from '../../src/storage/blob-store.js'
+import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import {
   bytesOf,
   indexOf,
@@ -15,7 +23,15 @@ import {
 import { eventually } from '../support/eventually.js'
 import { ask, answerOf, problemOf } from '../support/management.js'
 import { startTestServer, type StartOptions, type TestServer } from '../support/server.js'
-import { blobFile, endOf, kindsOf, tamper, verify, type VerifiedRun } from '../support/verify.js'
+import {
+  blobFile,
+  endOf,
+  kindsOf,
+  queryOf,
+  tamper,
+  verify,
+  type VerifiedRun,
+} from '../support/verify.js'
 
 const APP = 'team/app'
 const OTHER = 'team/other'
@@ -42,6 +58,13 @@ async function behindItsBack(
   await server.close()
   await change(dataDirectory)
   return startTestServer({ ...options, dataDirectory })
+}
+
+/** Pushes so many blobs of a few bytes, and gives their digests in order. */
+async function pushMany({ app }: TestServer, count: number): Promise<Digest[]> {
+  const blobs = Array.from({ length: count }, (_, index) => bytesOf(100, `blob ${index}`))
+  for (const bytes of blobs) await pushBlob(app, APP, bytes)
+  return blobs.map((bytes) => sha256(bytes)).sort()
 }
 
 async function flip(file: string): Promise<void> {
@@ -126,6 +149,45 @@ describe('verification', () => {
     await pushBlob(server.app, APP, LAYER)
     expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
     expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(200)
+  })
+
+  it('serves a blob again whose bytes were only away when somebody has read it', async () => {
+    const server = await registryWithImage()
+    const blobs = path.join(server.dataDirectory, 'blobs')
+    await rename(blobs, `${blobs}.away`)
+    const away = await statusOf(server, blobUrl(LAYER_DIGEST))
+    await server.server.registry.removals.finish()
+    await rename(`${blobs}.away`, blobs)
+
+    const told = await verify(server.app)
+    const back = await statusOf(server, blobUrl(LAYER_DIGEST))
+    const repaired = await verify(server.app, { repair: true })
+
+    expect([away, back]).toEqual([404, 404])
+    expect(told.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(told.report.findings[0]?.message).toContain('berth verify --repair looks')
+    expect(repaired.report).toMatchObject({ findingCount: 1, repairedCount: 1 })
+    expect(repaired.report.findings[0]).toMatchObject({ kind: 'blob-absent', digest: LAYER_DIGEST })
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(200)
+    expect(await verify(server.app, { content: true })).toMatchObject(CLEAN)
+  })
+
+  it('puts bytes of the right size aside when they are wrong, and has them stay absent', async () => {
+    const server = await registryWithImage()
+    const file = blobFile(server.dataDirectory, LAYER_DIGEST)
+    await rename(file, `${file}.away`)
+    await statusOf(server, blobUrl(LAYER_DIGEST))
+    await server.server.registry.removals.finish()
+    await rename(`${file}.away`, file)
+    await flip(file)
+
+    const run = await verify(server.app, { repair: true })
+
+    expect(run.report).toMatchObject({ findingCount: 1, repairedCount: 0 })
+    expect(await statusOf(server, blobUrl(LAYER_DIGEST))).toBe(404)
+    await server.server.registry.removals.finish()
+    const quarantine = await readdir(path.join(server.dataDirectory, 'quarantine'))
+    expect(quarantine).toEqual([LAYER_DIGEST.slice('sha256:'.length)])
   })
 
   it('has nothing left to do about a damaged blob that nobody needs', async () => {
@@ -395,6 +457,97 @@ describe('verification', () => {
     const confirmed = await verify(server.app, { repair: true, confirm: true })
     expect(confirmed).toMatchObject({ status: 'done', report: { findingCount: 20 } })
   })
+
+  it.each([
+    ['number', 0, '20 of 20'],
+    ['bytes', 70, '20 of 90'],
+  ])('removes nothing when too many files by their %s are of no blob', async (_, kept, share) => {
+    const options = { config: { ...config, storage: { inlineBytesMax: 10 } } }
+    const started = await startTestServer(options)
+    await pushMany(started, kept)
+    const lost = Array.from({ length: 20 }, (__, index) => bytesOf(1_000, `lost ${index}`))
+    for (const bytes of lost) await pushBlob(started.app, APP, bytes)
+    const file = blobFile(started.dataDirectory, sha256(lost[0] as Buffer))
+    const server = await behindItsBack(
+      started,
+      (directory) => {
+        tamper(
+          directory,
+          `delete from blobs where size_bytes = 1000;
+           delete from repository_blobs where digest not in (select digest from blobs);
+           delete from leases where digest not in (select digest from blobs)`,
+        )
+      },
+      options,
+    )
+
+    const braked = await verify(server.app, { repair: true })
+    expect(braked).toMatchObject({ status: 'braked', report: { findingCount: 0 } })
+    expect(braked.report.message).toMatch(
+      new RegExp(`^${share} files \\(.* kB\\) belong to no blob`),
+    )
+    expect(braked.report.message).toContain('is this the right database?')
+    expect(await readFile(file)).toEqual(lost[0])
+
+    const confirmed = await verify(server.app, { repair: true, confirm: true })
+    expect(confirmed).toMatchObject({ status: 'done' })
+    await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it.each([
+    ['files', { storage: { inlineBytesMax: 10 } }],
+    ['the database', {}],
+  ])('marks no more when too much of what it hashes in %s is wrong', async (where, settings) => {
+    const options = { config: { ...config, ...settings } }
+    const started = await startTestServer(options)
+    const digests = await pushMany(started, 30)
+    const server = await behindItsBack(
+      started,
+      async (directory) => {
+        if (where === 'files') for (const one of digests) await flip(blobFile(directory, one))
+        else tamper(directory, `update blob_contents set bytes = zeroblob(length(bytes))`)
+      },
+      options,
+    )
+    const marked = () =>
+      queryOf(server.dataDirectory, 'select digest from blobs where damaged_at is not null')
+
+    const braked = await verify(server.app, { content: true })
+    await server.server.maintenance.verification.beginIfDue()
+    const first = marked()
+    const confirmed = await verify(server.app, { content: true, confirm: true })
+
+    expect(braked).toMatchObject({ status: 'braked', report: { findingCount: 20 } })
+    expect(braked.report.message).toMatch(
+      /^21 of \d\d blobs that were hashed are damaged, .*\(25 %\).*berth verify --content --confirm/,
+    )
+    expect(first).toHaveLength(20)
+    // It goes on behind those.
+    expect(confirmed).toMatchObject({
+      ...{ id: braked.id, status: 'done' },
+      report: { findingCount: 30, checked: { hashedBlobs: 30 } },
+    })
+    expect(marked()).toHaveLength(30)
+  })
+
+  it('goes on with what was confirmed after a restart, without being told again', async () => {
+    const slow = { everyDays: 0, bytesPerSecond: 100 }
+    const fast = { config: { ...config, storage: { inlineBytesMax: 10 } } }
+    const started = await startTestServer(fast)
+    const digests = await pushMany(started, 23)
+    for (const digest of digests) await flip(blobFile(started.dataDirectory, digest))
+    const braked = await verify(started.app, { content: true })
+
+    const server = await behindItsBack(started, () => undefined, {
+      config: { ...fast.config, verify: slow },
+    })
+    await answerOf(server.app, 'POST', '/verify/runs', { content: true, confirm: true })
+    const again = await behindItsBack(server, () => undefined, fast)
+    const run = await runOf(again, braked.id, ({ status }) => status === 'done')
+
+    expect(braked.status).toBe('braked')
+    expect(run.report.findingCount).toBe(23)
+  })
 })
 
 describe('a run of verification', () => {
@@ -426,13 +579,102 @@ describe('a run of verification', () => {
     const { id } = await answerOf<VerifiedRun>(server.app, 'POST', '/verify/runs', {
       content: true,
     })
-    await runOf(server, id, ({ report }) => report.findingCount > 0)
+    await eventually(
+      () => statusOf(server, blobUrl(first)),
+      (status) => status === 404,
+    )
     const again = await behindItsBack(server, () => undefined, { config: slow })
     const run = await runOf(again, id, ({ status }) => status === 'done')
 
     expect(run.report.findingCount).toBe(1)
     expect(run.report.checked.hashedBlobs).toBe(4)
     expect(run.report.findings).toMatchObject([{ kind: 'blob-content', digest: first }])
+  })
+
+  it('writes down how far it has come now and then, however much it finds', async () => {
+    const small = { ...config, storage: { inlineBytesMax: 10 } }
+    const started = await startTestServer({ config: small })
+    const digests = await pushMany(started, 60)
+    for (const digest of digests) await flip(blobFile(started.dataDirectory, digest))
+    const server = await behindItsBack(
+      started,
+      (directory) => {
+        tamper(
+          directory,
+          `create table recordings (run integer);
+           create trigger recording after update on runs
+             begin insert into recordings values (new.id); end`,
+        )
+      },
+      { config: small },
+    )
+
+    const run = await verify(server.app, { content: true, confirm: true })
+
+    expect(run).toMatchObject({ status: 'done', report: { findingCount: 60 } })
+    const recordings = queryOf<{ count: number }>(
+      server.dataDirectory,
+      'select count(*) as count from recordings',
+    )
+    expect(recordings[0]?.count).toBeLessThan(30)
+  })
+
+  it('is stopped by a shortage that will pass, and goes on behind what it has hashed', async () => {
+    let now = Date.now()
+    const started = await startTestServer({
+      config: { ...config, storage: { inlineBytesMax: 10 } },
+    })
+    const digests = await pushMany(started, 5)
+    await started.server.close()
+    const hashed: Digest[] = []
+    let isShort = true
+    const verification = await openVerification(started.dataDirectory, {
+      now: () => now,
+      onCheck: (digest) => {
+        if (isShort && hashed.length === 3) throw outOfReach(new Error('EMFILE'))
+        hashed.push(digest)
+      },
+    })
+    const { id, ended } = await verification.begin(
+      { content: true, repair: false, confirm: false },
+      'tester',
+    )
+
+    const first = await ended
+    isShort = false
+    now += 59 * 60 * 1000
+    await verification.beginIfDue()
+    const early = await verification.find()
+    now += 2 * 60 * 1000
+    await verification.beginIfDue()
+    const late = await eventually(
+      () => verification.find(),
+      ({ last }) => last?.status !== 'running',
+    )
+
+    expect(first).toMatchObject({ status: 'stopped', report: { checked: { hashedBlobs: 3 } } })
+    expect(first.report.message).toContain('too many files open')
+    expect(early).toMatchObject({ last: { id, status: 'stopped' } })
+    expect(late).toMatchObject({
+      last: { id, status: 'done', report: { checked: { hashedBlobs: 5 }, findingCount: 0 } },
+    })
+    expect(late.last?.report).not.toHaveProperty('message')
+    expect(hashed).toEqual(digests)
+  })
+
+  it('is stopped, and goes on, also when its questions cannot be answered for a while', async () => {
+    let now = Date.now()
+    const server = await registryWithImage({ config, now: () => now })
+    const file = path.join(server.dataDirectory, 'berth.db')
+    await rename(file, `${file}.away`)
+
+    const { id, status } = await verify(server.app, { content: true })
+    await rename(`${file}.away`, file)
+    now += 61 * 60 * 1000
+    await server.server.maintenance.verification.beginIfDue()
+
+    expect(status).toBe('stopped')
+    expect(await endOf(server.app, id)).toMatchObject(CLEAN)
   })
 
   it('does not go on after a restart when it was stopped for good', async () => {
@@ -471,6 +713,31 @@ describe('a run of verification', () => {
     expect(after['nextContentRunAt']).toBe(new Date(now + 30 * day).toISOString())
   })
 
+  it('knows when it has hashed everything last, however often it has looked quickly since', async () => {
+    const server = await registryWithImage()
+    const { id } = await verify(server.app, { content: true })
+    const before = await answerOf<Record<string, unknown>>(server.app, 'GET', '/verify')
+    tamper(
+      server.dataDirectory,
+      `insert into runs (kind, status, started_at, finished_at, started_by, options, report)
+       select kind, status, started_at, finished_at, started_by,
+         json_set(options, '$.content', json('false')), report
+       from runs cross join (with recursive n (i) as
+         (select 1 union all select i + 1 from n where i < 600) select i from n)
+       where kind = 'verify'`,
+    )
+
+    const quick = await verify(server.app)
+
+    expect(await answerOf(server.app, 'GET', '/verify')).toMatchObject({
+      lastRun: { id: quick.id },
+      lastContentRun: { id, options: { content: true } },
+      nextContentRunAt: before['nextContentRunAt'],
+    })
+    const kept = queryOf(server.dataDirectory, `select id from runs where kind = 'verify'`)
+    expect(kept.length).toBeLessThanOrEqual(502)
+  })
+
   it('finds nothing wrong while everything is in motion', async () => {
     const server = await registryWithImage({
       config: { gc: { enabled: false, brakePercent: 100 }, undo: { days: 0 } },
@@ -507,6 +774,36 @@ describe('a run of verification', () => {
     }
   })
 })
+
+/** Verification of a registry that nobody serves; a test is told of each blob before it is hashed. */
+async function openVerification(
+  dataDirectory: string,
+  { now, onCheck }: { readonly now: () => number; readonly onCheck: (digest: Digest) => void },
+): Promise<Verification> {
+  const log = pino({ level: 'silent' })
+  const metadata = await SqliteMetadataStore.open({ file: path.join(dataDirectory, 'berth.db') })
+  onTestFinished(() => metadata.close())
+  const store = await FsBlobStore.open(dataDirectory)
+  const blobs = new Proxy<BlobStore>(store, {
+    get(target, name: keyof BlobStore) {
+      if (name !== 'check') return target[name].bind(target)
+      return async (...args: Parameters<BlobStore['check']>) => {
+        onCheck(args[0])
+        return target.check(...args)
+      }
+    },
+  })
+  const removals = new FileRemovals({ metadata, blobs }, log)
+  const finishRemovals = () => removals.finish()
+  return new Verification({
+    ...{ metadata, blobs, log, now, finishRemovals },
+    damage: new Damage(metadata, log, { now, finishRemovals }),
+    onDurabilityLost: () => undefined,
+    everyMs: 30 * 24 * 60 * 60 * 1000,
+    ...{ brakePercent: 25, bytesPerSecond: 1e9, allowsMissingBlobs: false },
+    isRequired: () => true,
+  })
+}
 
 /** Waits until a run has come so far. */
 function runOf(

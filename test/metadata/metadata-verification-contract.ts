@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore, RunKind } from '../../src/metadata/metadata-store.js'
 import type { CheckedRows, RowCheck, RowFault } from '../../src/metadata/metadata-verification.js'
 import type { Digest } from '../../src/oci/digest.js'
 import { ABSENT, bytesOf, sha256 } from '../support/images.js'
@@ -206,6 +206,33 @@ export function metadataVerificationContract(
       expect(await store.markBlobDamaged({ digest: ABSENT, storedAt: AT }, AT)).toBe(false)
     })
 
+    it('takes back that a blob is damaged, when it is the same and nobody is about to move its bytes', async () => {
+      const store = await open()
+      const digest = await putBlob(store, 'layer')
+      const inline = await putBlob(store, 'inline', { bytes: Buffer.from('inline') })
+      const marked = { digest, storedAt: AT }
+      const isSound = () => store.markBlobSound(marked, AT)
+
+      const before = await isSound()
+      await store.markBlobDamaged(marked, AT)
+      await store.markBlobDamaged({ digest: inline, storedAt: AT }, AT)
+      const removing = await isSound()
+      await store.forgetFileRemovals([digest])
+      const other = await store.markBlobSound({ digest, storedAt: AT - 1 }, AT)
+      const ofInline = await store.markBlobSound({ digest: inline, storedAt: AT }, AT)
+      const isTaken = await isSound()
+
+      expect([before, removing, other, ofInline, isTaken]).toEqual([
+        ...[false, false, false, false],
+        true,
+      ])
+      expect(await store.findKeptBlobs([digest])).toMatchObject([
+        { damaged: false, storedAt: AT + 1 },
+      ])
+      // Somebody who has found the bytes missing before.
+      expect(await store.markBlobDamaged(marked, AT)).toBe(false)
+    })
+
     it('repairs nothing that is as it should be', async () => {
       const store = await open()
       await putBlob(store, 'layer of a', { bytes: Buffer.from('layer of a') })
@@ -221,6 +248,23 @@ export function metadataVerificationContract(
       for (const repair of repairs) {
         expect(await store.repairRow({ ...repair, identity: 'tester', at: AT })).toBe(false)
       }
+    })
+
+    it('remembers the latest verification that hashes everything, however many came since', async () => {
+      const store = await open()
+      const begin = (kind: RunKind, content: boolean) =>
+        store.beginRun({ kind, at: AT, identity: 'tester', options: { content }, report: {} })
+      const none = await store.findLastContentRun()
+      await begin('verify', true)
+      const id = await begin('verify', true)
+      for (let round = 0; round < 510; round++) await begin('verify', false)
+      await begin('gc', true)
+
+      const found = await store.findLastContentRun()
+
+      expect(none).toBeUndefined()
+      expect(found).toMatchObject({ id, kind: 'verify', options: { content: true } })
+      expect(await store.findRun(id - 1)).toBeUndefined()
     })
 
     it('says which registry it is of', async () => {

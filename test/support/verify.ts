@@ -56,3 +56,13 @@ export function tamper(dataDirectory: string, sql: string): void {
     connection.close()
   }
 }
+
+/** What the database of a registry answers, also while that is served. */
+export function queryOf<Row>(dataDirectory: string, sql: string): Row[] {
+  const connection = new Database(path.join(dataDirectory, 'berth.db'), { readonly: true })
+  try {
+    return connection.prepare<[], Row>(sql).all()
+  } finally {
+    connection.close()
+  }
+}

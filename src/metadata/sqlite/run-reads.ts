@@ -14,11 +14,19 @@ interface RunRow {
   readonly position: string
 }
 
+/**
+ * The latest verification that hashes everything. Some hundred rows are looked at, at worst; what a run
+ * was asked for stands before its report, which is not read.
+ */
+export const LAST_CONTENT_RUN = `select id from runs
+  where kind = 'verify' and json_extract(options, '$.content') = 1 order by id desc limit 1`
+
 /** What tells of the runs of maintenance. */
 export class RunReads {
   readonly #before: Statement<[number, number], RunRow>
   readonly #ofKindBefore: Statement<[string, number, number], RunRow>
   readonly #find: Statement<[number], RunRow>
+  readonly #findLastContent: Statement<[], RunRow>
 
   constructor(connection: Connection) {
     this.#before = connection.prepare('select * from runs where id < ? order by id desc limit ?')
@@ -26,6 +34,9 @@ export class RunReads {
       'select * from runs where kind = ? and id < ? order by id desc limit ?',
     )
     this.#find = connection.prepare('select * from runs where id = ?')
+    this.#findLastContent = connection.prepare(
+      `select * from runs where id = (${LAST_CONTENT_RUN})`,
+    )
   }
 
   list({ kind, before = Number.MAX_SAFE_INTEGER, limit }: RunsQuery): Run[] {
@@ -38,6 +49,11 @@ export class RunReads {
 
   find(id: number): Run | undefined {
     const row = this.#find.get(id)
+    return row && runOf(row)
+  }
+
+  findLastContent(): Run | undefined {
+    const row = this.#findLastContent.get()
     return row && runOf(row)
   }
 }

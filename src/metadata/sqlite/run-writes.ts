@@ -1,8 +1,9 @@
 import type { Statement } from 'better-sqlite3'
 import type { BeginRun, RunProgress } from '../metadata-store.js'
 import type { Connection } from './connection.js'
+import { LAST_CONTENT_RUN } from './run-reads.js'
 
-/** Runs of each kind that are remembered. */
+/** Runs of each kind that are remembered, but for the one by which the schedule of hashing goes. */
 const runsKept = 500
 
 /** What writes down the runs of maintenance. */
@@ -24,7 +25,8 @@ export class RunWrites {
     )
     this.#forgetOld = connection.prepare(
       `delete from runs where kind = @kind and id <= (
-         select id from runs where kind = @kind order by id desc limit 1 offset ${runsKept})`,
+         select id from runs where kind = @kind order by id desc limit 1 offset ${runsKept})
+         and id is not (${LAST_CONTENT_RUN})`,
     )
     this.#stopAll = connection.prepare(
       `update runs set status = 'stopped', finished_at = ? where status = 'running'`,

@@ -379,6 +379,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#runs.find(id))
   }
 
+  findLastContentRun(): Promise<Run | undefined> {
+    return this.#read(() => this.#runs.findLastContent())
+  }
+
   listParts(): Promise<string[]> {
     return this.#survey.ask('listTables')
   }
@@ -425,6 +429,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   repairRow(repair: RowRepair): Promise<boolean> {
     return this.#writer.write('repairRow', repair)
+  }
+
+  markBlobSound(blob: DamagedBlob, at: number): Promise<boolean> {
+    return this.#writer.write('markBlobSound', blob, at)
   }
 
   beginStrayRemoval(digest: Digest, at: number): Promise<boolean> {

@@ -35,7 +35,8 @@ export class Survey {
   /**
    * Asks when those who asked before have their answers.
    *
-   * @throws {@link RegistryError} `UNAVAILABLE` when the store is closed meanwhile or overloaded
+   * @throws {@link RegistryError} `UNAVAILABLE` when the store is closed meanwhile or overloaded, or the
+   *   thread has ended: the next question has another one
    */
   ask<Name extends keyof SurveyQuestions>(
     name: Name,
@@ -80,8 +81,8 @@ export class Survey {
     const ended = (reason: Error) => {
       if (this.#worker === worker) this.#end(reason)
     }
-    worker.once('error', ended)
-    worker.once('exit', () => ended(new Error('the thread for long questions has ended')))
+    worker.once('error', (error) => ended(unanswered(error)))
+    worker.once('exit', () => ended(unanswered()))
     return worker
   }
 
@@ -100,6 +101,14 @@ export class Survey {
     this.#pending.clear()
     if (worker) this.#ended = Promise.all([this.#ended, worker.terminate()])
   }
+}
+
+/** Why nobody answers: the database cannot be opened, or there was no memory for the thread. */
+function unanswered(cause?: Error): RegistryError {
+  const reason = cause ? `: ${cause.message}` : ''
+  return new RegistryError('UNAVAILABLE', `the thread for long questions has ended${reason}`, {
+    cause,
+  })
 }
 
 function stopping(): RegistryError {

@@ -1,5 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.js'
+import type { DamagedBlob } from '../metadata-store.js'
 import type { RowRepair } from '../metadata-verification.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
@@ -24,6 +25,7 @@ export class VerifyWrites {
   readonly #removeContents: Statement<[{ readonly digest: string }]>
   readonly #isUnservable: Statement<[{ readonly digest: string }], number>
   readonly #removeBlob: readonly Statement<[string]>[]
+  readonly #markSound: Statement<[DamagedBlob & { readonly at: number }]>
 
   constructor(connection: Connection, counting: Counting, history: HistoryWrites) {
     this.#counting = counting
@@ -63,6 +65,15 @@ export class VerifyWrites {
       'delete from repository_blobs where digest = ?',
       'delete from blobs where digest = ?',
     ].map((sql) => connection.prepare<[string]>(sql))
+    this.#markSound = connection.prepare(
+      `update blobs set damaged_at = null, stored_at = max(@at, stored_at + 1)
+       where digest = @digest and stored_at = @storedAt and damaged_at is not null and inline = 0
+         and not exists (select 1 from file_removals r where r.digest = @digest)`,
+    )
+  }
+
+  markBlobSound({ digest, storedAt }: DamagedBlob, at: number): boolean {
+    return this.#markSound.run({ digest, storedAt, at }).changes > 0
   }
 
   repairRow({ kind, key, identity, at }: RowRepair): boolean {

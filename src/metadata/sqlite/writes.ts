@@ -39,6 +39,7 @@ type WriteName =
   | 'forgetUnfinished'
   | 'forgetUploadRemains'
   | 'markBlobDamaged'
+  | 'markBlobSound'
   | 'mountBlob'
   | 'openUpload'
   | 'putBlob'
@@ -139,6 +140,7 @@ export function prepareWrites(connection: Connection): Writes {
     forgetUnfinished: () => removals.forgetUnfinished(),
     forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
     markBlobDamaged: (...args) => blobs.markBlobDamaged(...args),
+    markBlobSound: (...args) => verifying.markBlobSound(...args),
     mountBlob: (...args) => blobs.mountBlob(...args),
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),

@@ -23,19 +23,37 @@ export async function checkBlobs(context: VerifyContext): Promise<void> {
   }
 }
 
-/** What share of the blobs would be found to have lost their bytes, by a look that changes nothing. */
-export async function countLost(
-  context: VerifyContext,
-): Promise<{ readonly lostCount: number; readonly blobCount: number }> {
-  let lostCount = 0
-  let blobCount = 0
+/** How far rows and files go together; blobs that are known to be damaged are not among them. */
+export interface Agreement {
+  readonly blobCount: number
+  /** Of those, without bytes, or with another number of them. */
+  readonly lostCount: number
+  readonly fileCount: number
+  readonly fileBytes: number
+  /** Of those, of blobs that have no row. */
+  readonly unwantedCount: number
+  readonly unwantedBytes: number
+}
+
+/** What {@link checkBlobs} would find, by a look that changes nothing. */
+export async function measureAgreement(context: VerifyContext): Promise<Agreement> {
+  const sums = {
+    ...{ blobCount: 0, lostCount: 0 },
+    ...{ fileCount: 0, fileBytes: 0, unwantedCount: 0, unwantedBytes: 0 },
+  }
   const ignore = async () => undefined
   for await (const { blob, file } of pairs(context, ignore, ignore)) {
-    if (blob === undefined || blob.damaged) continue
-    blobCount++
-    if (file?.sizeBytes !== blob.sizeBytes) lostCount++
+    sums.fileCount += file ? 1 : 0
+    sums.fileBytes += file?.sizeBytes ?? 0
+    if (blob === undefined) {
+      sums.unwantedCount++
+      sums.unwantedBytes += file.sizeBytes
+    } else if (!blob.damaged) {
+      sums.blobCount++
+      if (file?.sizeBytes !== blob.sizeBytes) sums.lostCount++
+    }
   }
-  return { lostCount, blobCount }
+  return sums
 }
 
 async function checkStored(
@@ -44,9 +62,8 @@ async function checkStored(
   file: BlobFile | undefined,
 ): Promise<void> {
   if (blob.damaged) {
-    // A file may have been left by whoever marked it, while an upload was about to replace it.
-    if (file && context.repair) await context.damage.note(blob, leftBehind())
-    await checkAbsent(context, blob)
+    if (file && context.repair && (await isFoundSound(context, blob))) return
+    await checkAbsent(context, blob, file)
     return
   }
   if (file?.sizeBytes === blob.sizeBytes) return
@@ -56,6 +73,31 @@ async function checkStored(
     await opened.close()
   })
   if (error) await tell(context, blob, error)
+}
+
+/**
+ * A file in the place of a blob that counts as absent. It may be whole, where a disk or a right was away
+ * for a moment, and the blob is served again; else it was left by whoever marked it, while an upload
+ * was about to replace it, and is put aside. That adopts nothing: somebody has pushed these bytes.
+ */
+async function isFoundSound(context: VerifyContext, blob: KeptBlob): Promise<boolean> {
+  const { blobs, damage, bytesPerSecond, signal } = context
+  const { digest, sizeBytes } = blob
+  try {
+    await blobs.check(digest, sizeBytes, { bytesPerSecond, signal })
+  } catch (error) {
+    if (!(error instanceof BlobDamagedError)) throw error
+    await damage.note(blob, error)
+    return false
+  }
+  if (!(await damage.takeBack(blob))) return false
+  context.find({
+    kind: 'blob-absent',
+    digest,
+    message: `blob ${digest} (${formatBytes(sizeBytes)}) was found damaged, and its bytes are right: it is served again`,
+    repaired: true,
+  })
+  return true
 }
 
 async function checkInline(context: VerifyContext, blob: KeptBlob): Promise<void> {
@@ -91,7 +133,7 @@ async function tell(
 }
 
 /** It has been found damaged before: that is worth telling for as long as something needs it. */
-async function checkAbsent(context: VerifyContext, blob: KeptBlob): Promise<void> {
+async function checkAbsent(context: VerifyContext, blob: KeptBlob, file?: BlobFile): Promise<void> {
   const { digest, sizeBytes } = blob
   const { names, isReferredTo } = await context.metadata.findHolders(digest)
   if (!isReferredTo) {
@@ -100,10 +142,12 @@ async function checkAbsent(context: VerifyContext, blob: KeptBlob): Promise<void
   }
   const [row] = await context.metadata.findKeptBlobs([digest])
   if (row?.damaged !== true) return
+  const maySuffice = !context.repair && file?.sizeBytes === sizeBytes
+  const look = '; there are bytes in its place: berth verify --repair looks whether they are right'
   context.find({
     kind: 'blob-absent',
     digest,
-    message: `blob ${digest} (${formatBytes(sizeBytes)}) was found damaged and has not been pushed since; ${remedy(names, isReferredTo)}`,
+    message: `blob ${digest} (${formatBytes(sizeBytes)}) was found damaged and has not been pushed since; ${remedy(names, isReferredTo)}${maySuffice ? look : ''}`,
     repaired: false,
   })
 }
@@ -167,8 +211,4 @@ async function checkStray(context: VerifyContext, { name, sizeBytes }: StoredFil
         : `${name} (${formatBytes(sizeBytes)}) has not been put there by Berth; berth verify --repair removes it`,
     repaired,
   })
-}
-
-function leftBehind(): Error {
-  return new BlobDamagedError('unreadable', 'its damaged bytes still lie in its place')
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.js'
 import { BlobDamagedError } from '../../storage/blob-store.js'
 import type { KeptContents } from '../../metadata/metadata-verification.js'
+import { requireFewDamaged } from './brake.js'
 import { confirmDamage, damagedBlob } from './blob-damage.js'
 import { keptBlobs } from './blob-files.js'
 import type { VerifyContext } from './context.js'
@@ -13,6 +14,8 @@ export type Advance = (last: Digest) => Promise<void>
  * Reads every blob that the blob store has, from a digest on, and hashes it. One that has other bytes
  * than it should have is dealt with as if a client had read it, whatever the run was asked for: bytes
  * that are known to be wrong are not served.
+ *
+ * @throws {@link BrakedError} before it marks too many
  */
 export async function checkBlobContents(
   context: VerifyContext,
@@ -31,6 +34,8 @@ export async function checkBlobContents(
       if (!(error instanceof BlobDamagedError)) throw error
       const confirmed = await confirmDamage(context, blob, check)
       if (confirmed) {
+        requireFewDamaged(context, checked.hashedBlobs + 1)
+        checked.damagedBlobs++
         const isToBeNoted = context.repair || confirmed.damage === 'content'
         const isNoted = isToBeNoted && (await context.damage.note(blob, confirmed))
         context.find(await damagedBlob(context, blob, confirmed, isNoted))
@@ -54,12 +59,16 @@ export async function checkKeptContents(
     const startedAt = performance.now()
     const answer = await metadata.checkContents(contents, last)
     const { checkedCount, checkedBytes, damaged, next } = answer
-    checked.hashedBytes += checkedBytes
-    checked[contents === 'blobs' ? 'hashedBlobs' : 'hashedManifests'] += checkedCount
+    const count = contents === 'blobs' ? 'hashedBlobs' : 'hashedManifests'
+    const hashedCount = checked[count] + checkedCount
     for (const digest of damaged) {
-      if (contents === 'blobs') await tellBlob(context, digest)
+      if (contents === 'blobs') await tellBlob(context, digest, hashedCount)
       else await tellManifest(context, digest)
+      // Those that are marked are not hashed again by a run that has stopped among them.
+      checked[count]++
     }
+    checked[count] = hashedCount
+    checked.hashedBytes += checkedBytes
     if (next === undefined) return
     last = next
     await advance(next)
@@ -68,7 +77,11 @@ export async function checkKeptContents(
   }
 }
 
-async function tellBlob(context: VerifyContext, digest: Digest): Promise<void> {
+async function tellBlob(
+  context: VerifyContext,
+  digest: Digest,
+  hashedCount: number,
+): Promise<void> {
   const [blob] = await context.metadata.findKeptBlobs([digest])
   if (blob === undefined) return
   const error = await confirmDamage(context, blob, async () => {
@@ -77,6 +90,8 @@ async function tellBlob(context: VerifyContext, digest: Digest): Promise<void> {
     }
   })
   if (error === undefined) return
+  requireFewDamaged(context, hashedCount)
+  context.checked.damagedBlobs++
   const isNoted = await context.damage.note(blob, error)
   context.find(await damagedBlob(context, blob, error, isNoted))
 }

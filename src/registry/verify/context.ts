@@ -17,6 +17,8 @@ export interface Checked {
   contents: number
   /** Hashed again, and so were their bytes. */
   hashedBlobs: number
+  /** Found damaged by that. */
+  damagedBlobs: number
   hashedManifests: number
   hashedBytes: number
 }
@@ -34,6 +36,8 @@ export interface VerifyContext {
   /** Whether an index needs to have this child here. */
   readonly isRequired: (child: Pick<ManifestReference, 'platform'>) => boolean
   readonly bytesPerSecond: number
+  /** The share of all blobs that may be marked or removed as it is; 100: no brake. */
+  readonly brakePercent: number
   readonly signal: AbortSignal
   readonly checked: Checked
   readonly find: (finding: Finding) => void

@@ -1,6 +1,7 @@
 import type { RowCheck } from '../../metadata/metadata-verification.js'
 import type { Digest } from '../../oci/digest.js'
-import { checkBlobs, countLost } from './check-blobs.js'
+import { requireAgreement } from './brake.js'
+import { checkBlobs } from './check-blobs.js'
 import { checkBlobContents, checkKeptContents } from './check-content.js'
 import { checkRemovals, checkUploads } from './check-leftovers.js'
 import { checkParts, checkRows, ROW_CHECKS } from './check-rows.js'
@@ -13,7 +14,7 @@ export interface VerifyRequest {
   readonly content: boolean
   /** Puts right what can be. */
   readonly repair: boolean
-  /** Goes on where the brake would stop a repair. */
+  /** Goes on where the brake would stop it. */
   readonly confirm: boolean
 }
 
@@ -31,6 +32,8 @@ export interface VerifyPosition {
   readonly step: VerifyStep
   /** Behind this, where the step can go on in the midst of it. */
   readonly after?: Digest
+  /** Somebody has let the brake go. */
+  readonly confirmed?: boolean
 }
 
 /** What a run needs to go on. */
@@ -58,9 +61,6 @@ export function isContentStep(step: VerifyStep): boolean {
   return CONTENT_STEPS.some((content) => content === step)
 }
 
-/** So few may be lost for any reason: one disk full of them for one. */
-const lostMin = 20
-
 /** One run of verification: its steps in order, from a position on. */
 export class VerifyRun {
   readonly #context: VerifyContext
@@ -83,6 +83,7 @@ export class VerifyRun {
     this.#context = {
       ...context,
       repair: request.repair,
+      brakePercent: request.confirm ? 100 : context.brakePercent,
       checked: { ...(before?.report.checked ?? NOTHING) },
       find: (finding) => this.#findings.add(finding),
     }
@@ -97,30 +98,17 @@ export class VerifyRun {
   }
 
   get position(): VerifyPosition {
-    return this.#position
-  }
-
-  /**
-   * Why a repair is not to begin: so much seems to be lost that a disk may be missing, and marking all
-   * of it would lose what is there.
-   *
-   * @param brakePercent - the share of all blobs from which on that is so
-   */
-  async findBrake(brakePercent: number): Promise<string | undefined> {
-    const { repair, confirm } = this.#request
-    if (!repair || confirm || brakePercent === 100) return undefined
-    const { lostCount, blobCount } = await countLost(this.#context)
-    if (lostCount < lostMin || lostCount * 100 <= blobCount * brakePercent) return undefined
-    return `${lostCount} of ${blobCount} blobs have lost their bytes, more than gc.brakePercent (${brakePercent} %) allows to be marked: is a disk missing? Nothing was changed; berth verify --repair --confirm goes on`
+    return { ...this.#position, ...(this.#request.confirm && { confirmed: true }) }
   }
 
   /**
    * Does all steps from the position on.
    *
    * @param onProgress - told now and then; what it throws ends the run
-   * @throws the reason of the signal
+   * @throws the reason of the signal; `BrakedError`
    */
   async execute(onProgress: () => Promise<void>): Promise<void> {
+    if (this.#request.repair) await requireAgreement(this.#context)
     const steps = this.#request.content ? [...QUICK_STEPS, ...CONTENT_STEPS] : QUICK_STEPS
     const first = steps.indexOf(this.#position.step)
     for (const step of steps.slice(first)) {
@@ -172,6 +160,7 @@ const NOTHING: Readonly<Checked> = {
   repositories: 0,
   contents: 0,
   hashedBlobs: 0,
+  damagedBlobs: 0,
   hashedManifests: 0,
   hashedBytes: 0,
 }
