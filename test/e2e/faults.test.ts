@@ -140,7 +140,7 @@ describe('a disk that is nearly full', () => {
     }
     const remove = async (what: string) =>
       (await fetch(`${berth.url}/v2/${name}/${what}`, { method: 'DELETE' })).status
-    const tryToOpen = async () => await (await openSession(berth)).text()
+    const tryToOpen = async () => (await openSession(berth)).text()
     // Asked again and again by what writes nothing: it takes a second until the disk is looked at.
     const seeRoom = (room: RegExp) => eventually(tryToOpen, (answer) => room.test(answer))
 
