@@ -58,6 +58,13 @@ async function describedIn(directory: string): Promise<BackupDescription> {
   ) as BackupDescription
 }
 
+/** Gives a file other bytes, as many as before, and whoever shares it none of them. */
+async function rot(file: string): Promise<void> {
+  const { size } = await stat(file)
+  await rm(file)
+  await writeFile(file, 'x'.repeat(size))
+}
+
 /** What is in a backup besides blobs and locks. */
 async function filesOf(directory: string): Promise<string[]> {
   const names = await readdir(directory)
@@ -207,6 +214,49 @@ describe('a backup', () => {
     expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
   })
 
+  it('has no bytes that have rotted in the registry, and has those that heal them', async () => {
+    const server = await registryWithImage()
+    await rot(blobFile(server.dataDirectory, sha256(LAYER)))
+    const directory = await newFolder()
+
+    const rotten = await backUp(server, directory)
+    await pushBlob(server.app, APP, LAYER)
+    const healed = await backUp(server, directory)
+
+    expect(rotten).toMatchObject({ status: 'done', report: { blobs: 0, missing: 1 } })
+    expect(healed).toMatchObject({ status: 'done', report: { blobs: 1, missing: 0 } })
+    const copy = await restored(directory)
+    expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
+    await expectImage(copy, 'v1', LAYER)
+  })
+
+  it('has the bytes of what was pushed again since the one before, not those it had', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rot(blobFile(directory, sha256(LAYER)))
+    await pushBlob(server.app, APP, LAYER)
+
+    const run = await backUp(server, directory)
+
+    expect(run).toMatchObject({ status: 'done', report: { blobs: 1, missing: 0 } })
+    await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
+  it('takes nothing on trust that one before it has left and not come to its end with', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rot(blobFile(directory, sha256(LAYER)))
+    const { complete, ...description } = await describedIn(directory)
+    await rm(path.join(directory, complete?.database ?? ''))
+    await writeFile(path.join(directory, 'backup.json'), JSON.stringify(description))
+
+    await backUp(server, directory)
+
+    await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
   it('does not go where it would be in its own way, or in that of something else', async () => {
     const server = await registryWithImage()
     const { dataDirectory } = server
@@ -323,10 +373,7 @@ describe('berth restore-backup', () => {
     const server = await registryWithImage()
     const directory = await newFolder()
     await backUp(server, directory)
-    const file = blobFile(directory, sha256(LAYER))
-    const { size } = await stat(file)
-    await rm(file)
-    await writeFile(file, 'x'.repeat(size))
+    await rot(blobFile(directory, sha256(LAYER)))
     const dataDirectory = path.join(await temporaryDirectory(), 'data')
 
     const { code, stdout } = await runBerth(['restore-backup', directory, '--data', dataDirectory])

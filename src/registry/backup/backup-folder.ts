@@ -16,6 +16,7 @@ export interface BackupDescription {
 export interface CompleteBackup {
   /** The version of Berth that has made it. */
   readonly berth: string
+  /** It has what the registry had then. */
   readonly madeAt: string
   /** The file with its database, beside. */
   readonly database: string
@@ -46,6 +47,7 @@ const DATABASE = /^berth-\d{8}T\d{9}Z\.db$/
 export class BackupFolder {
   readonly directory: string
   readonly #release: () => void
+  #description: BackupDescription | undefined
 
   private constructor(directory: string, release: () => void) {
     this.directory = directory
@@ -72,7 +74,8 @@ export class BackupFolder {
     }
     const folder = new BackupFolder(directory, take(directory))
     try {
-      if ((await readDescription(directory)) === undefined) {
+      folder.#description = await readDescription(directory)
+      if (folder.#description === undefined) {
         await folder.#describe({ format: 1, registry: registry.id })
       }
       return folder
@@ -80,6 +83,11 @@ export class BackupFolder {
       folder.close()
       throw unusable(directory, reasonOf(error), error)
     }
+  }
+
+  /** The backup that it has. */
+  get latest(): CompleteBackup | undefined {
+    return this.#description?.complete
   }
 
   /** Where the next database is put together. */
@@ -128,6 +136,7 @@ export class BackupFolder {
       await handle.close()
     }
     await rename(partial, file)
+    this.#description = description
     await syncFile(this.directory)
   }
 }

@@ -51,11 +51,14 @@ export class Backup {
   readonly #context: BackupContext
   readonly #folder: BackupFolder
   readonly #stale: Digest[] = []
+  /** Blobs stored before this were read when they came into the folder, and have not changed since. */
+  readonly #trustedBefore: number
   #tally: BackupTally = EMPTY
 
   constructor(context: BackupContext, folder: BackupFolder) {
     this.#context = context
     this.#folder = folder
+    this.#trustedBefore = folder.latest ? Date.parse(folder.latest.madeAt) : 0
   }
 
   get tally(): BackupTally {
@@ -126,10 +129,13 @@ export class Backup {
   }
 
   async #transfer(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
-    const { damage, now } = this.#context
-    const { digest, sizeBytes } = blob
+    const { damage, now, signal } = this.#context
+    const { digest, sizeBytes, storedAt } = blob
     try {
-      const transfer = await files.transfer(digest, sizeBytes)
+      const transfer = await files.transfer(digest, sizeBytes, {
+        trust: storedAt < this.#trustedBefore,
+        signal,
+      })
       const { blobs, blobBytes, transfers } = this.#tally
       this.#tally = {
         ...this.#tally,

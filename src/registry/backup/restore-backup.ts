@@ -4,7 +4,7 @@ import { LOCK_FILES, takeDataDirectory, takeDirectory, UNFINISHED } from '../../
 import { errorCode } from '../../errors.js'
 import type { MetadataStore } from '../../metadata/metadata-store.js'
 import type { KeptBlob } from '../../metadata/metadata-verification.js'
-import type { BackupFiles, Transfer } from '../../storage/backup-files.js'
+import type { BackupFiles } from '../../storage/backup-files.js'
 import { BlobDamagedError, type BlobStore } from '../../storage/blob-store.js'
 import { keptBlobs } from '../verify/blob-files.js'
 import { readDescription, syncFile, type CompleteBackup } from './backup-folder.js'
@@ -140,17 +140,14 @@ async function restoreInto(
 /** @returns whether its bytes are there, and right */
 async function bringOver(files: BackupFiles, blobs: BlobStore, blob: KeptBlob): Promise<boolean> {
   const { digest, sizeBytes } = blob
-  let transfer: Transfer | undefined
   try {
-    transfer = await files.transfer(digest, sizeBytes)
-    // The others were not read on their way.
-    if (transfer !== 'copied') await blobs.check(digest, sizeBytes)
+    await files.transfer(digest, sizeBytes)
     return true
   } catch (error) {
     if (!(error instanceof BlobDamagedError)) throw error
+    // Left by a try before.
     await blobs.remove(digest)
-    // What was there before may be wrong where the backup is right.
-    return transfer === 'present' ? bringOver(files, blobs, blob) : false
+    return false
   }
 }
 
