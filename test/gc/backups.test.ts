@@ -214,6 +214,47 @@ describe('a backup', () => {
     expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
   })
 
+  it('keeps what the registry has lost since, and gives it back', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rm(blobFile(directory, sha256(LAYER)))
+    await writeFile(blobFile(directory, sha256(LAYER)), LAYER)
+    await rot(blobFile(server.dataDirectory, sha256(LAYER)))
+    await verify(server.app, { content: true })
+
+    const runs = [await backUp(server, directory), await backUp(server, directory)]
+
+    for (const run of runs) {
+      expect(run).toMatchObject({
+        status: 'done',
+        report: { blobs: 1, blobBytes: 100_000, kept: 1, missing: 0, removed: 0 },
+      })
+      expect(run.report.message).toBeUndefined()
+    }
+    const copy = await restored(directory)
+    expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
+    await expectImage(copy, 'v1', LAYER)
+  })
+
+  it('says what was known to be lost before, as long as something needs it', async () => {
+    const server = await registryWithImage()
+    const { app, dataDirectory } = server
+    await pushBlob(app, APP, layerOf('of no image'))
+    await rot(blobFile(dataDirectory, sha256(LAYER)))
+    await rot(blobFile(dataDirectory, sha256(layerOf('of no image'))))
+    await verify(app, { content: true })
+    const directory = await newFolder()
+
+    const { code, stderr } = await runBerth(['backup', directory, '--data', dataDirectory])
+
+    expect(code).toBe(1)
+    expect(stderr).toBe(
+      'berth: 1 blobs are damaged or missing in the registry, and are not in its backup: berth verify tells which\n',
+    )
+    expect((await describedIn(directory)).complete).toMatchObject({ blobs: 0, missing: 1 })
+  })
+
   it('has no bytes that have rotted in the registry, and has those that heal them', async () => {
     const server = await registryWithImage()
     await rot(blobFile(server.dataDirectory, sha256(LAYER)))

@@ -2,6 +2,7 @@ import type { MetadataStore } from '../metadata-store.js'
 import { BlobWrites } from './blob-writes.js'
 import type { Connection } from './connection.js'
 import { CollectWrites } from './collect-writes.js'
+import { CopyWrites } from './copy-writes.js'
 import { Counting } from './counting.js'
 import { Dismantling } from './dismantling.js'
 import { HistoryWrites } from './history-writes.js'
@@ -39,6 +40,7 @@ type WriteName =
   | 'forgetUnfinished'
   | 'forgetUploadRemains'
   | 'markBlobDamaged'
+  | 'markBlobWhole'
   | 'mountBlob'
   | 'openUpload'
   | 'putBlob'
@@ -109,6 +111,7 @@ export function prepareWrites(connection: Connection): Writes {
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
   const removals = new RemovalWrites(connection)
+  const copies = new CopyWrites(connection)
   const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
   const verifying = new VerifyWrites(connection, counting, history)
@@ -137,6 +140,7 @@ export function prepareWrites(connection: Connection): Writes {
     forgetUnfinished: () => removals.forgetUnfinished(),
     forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
     markBlobDamaged: (...args) => blobs.markBlobDamaged(...args),
+    markBlobWhole: (digest) => copies.markBlobWhole(digest),
     mountBlob: (...args) => blobs.mountBlob(...args),
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),

@@ -23,7 +23,9 @@ export interface CompleteBackup {
   readonly databaseBytes: number
   readonly blobs: number
   readonly blobBytes: number
-  /** Blobs that the registry had lost: they are marked so in the database. */
+  /** Blobs that the registry had lost, and that are here. */
+  readonly kept: number
+  /** Blobs that the registry had lost, and that are not here: they are marked so in the database. */
   readonly missing: number
 }
 

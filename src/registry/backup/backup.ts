@@ -16,6 +16,8 @@ export interface BackupTally {
   readonly blobBytes: number
   /** How they have come there: see `Transfer`. */
   readonly transfers: Readonly<Record<Transfer, number>>
+  /** Blobs that the registry has lost, and the backup has still: they are among {@link blobs}. */
+  readonly kept: number
   /** Blobs that the registry has lost, and the backup cannot have. */
   readonly missing: number
   /** Blobs of earlier backups that this one does not need. */
@@ -36,7 +38,7 @@ export interface BackupContext {
 }
 
 const EMPTY: BackupTally = {
-  ...{ blobs: 0, blobBytes: 0, missing: 0, removed: 0, databaseBytes: 0 },
+  ...{ blobs: 0, blobBytes: 0, kept: 0, missing: 0, removed: 0, databaseBytes: 0 },
   transfers: { present: 0, cloned: 0, linked: 0, copied: 0 },
 }
 
@@ -86,9 +88,9 @@ export class Backup {
     }
     const { size: databaseBytes } = await stat(folder.partialDatabase)
     this.#tally = { ...this.#tally, databaseBytes }
-    const { blobs, blobBytes, missing } = this.#tally
+    const { blobs, blobBytes, kept, missing } = this.#tally
     const { registry } = await metadata.getOrigin()
-    const backup = { berth, databaseBytes, blobs, blobBytes, missing }
+    const backup = { berth, databaseBytes, blobs, blobBytes, kept, missing }
     await folder.complete(registry, at, backup)
     await this.#removeStale(files)
   }
@@ -122,33 +124,55 @@ export class Backup {
   ): Promise<void> {
     const { signal } = this.#context
     for await (const blob of keptBlobs({ metadata: copy, signal })) {
-      if (blob.inline || blob.damaged) continue
-      await this.#transfer(copy, files, blob)
+      if (blob.damaged) await this.#keep(copy, files, blob)
+      else if (!blob.inline) await this.#bring(copy, files, blob)
       await onProgress()
     }
   }
 
-  async #transfer(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
-    const { damage, now, signal } = this.#context
-    const { digest, sizeBytes, storedAt } = blob
-    try {
-      const transfer = await files.transfer(digest, sizeBytes, {
-        trust: storedAt < this.#trustedBefore,
-        signal,
-      })
-      const { blobs, blobBytes, transfers } = this.#tally
-      this.#tally = {
-        ...this.#tally,
-        ...{ blobs: blobs + 1, blobBytes: blobBytes + sizeBytes },
-        transfers: { ...transfers, [transfer]: transfers[transfer] + 1 },
-      }
-    } catch (error) {
-      if (!(error instanceof BlobDamagedError)) throw error
-      await damage.note(blob, error)
-      // So that rows and files of the backup agree, and a registry made of it says what it lacks.
-      await copy.markBlobDamaged(blob, now())
-      this.#tally = { ...this.#tally, missing: this.#tally.missing + 1 }
+  async #bring(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
+    const { damage, now } = this.#context
+    const lost = await this.#transfer(files, blob, blob.storedAt < this.#trustedBefore)
+    if (lost === undefined) return
+    await damage.note(blob, lost)
+    // So that rows and files of the backup agree, and a registry made of it says what it lacks.
+    await copy.markBlobDamaged(blob, now())
+    this.#tally = { ...this.#tally, missing: this.#tally.missing + 1 }
+  }
+
+  /** What the folder has of a blob that the registry has lost before may be the last there is. */
+  async #keep(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
+    const { digest } = blob
+    const { kept, missing } = this.#tally
+    if ((await this.#transfer(files, blob, false)) === undefined) {
+      await copy.markBlobWhole(digest)
+      this.#tally = { ...this.#tally, kept: kept + 1 }
+    } else if ((await copy.findHolders(digest)).isReferredTo) {
+      this.#tally = { ...this.#tally, missing: missing + 1 }
     }
+  }
+
+  /** @returns why the backup cannot have it */
+  async #transfer(
+    files: BackupFiles,
+    { digest, sizeBytes }: KeptBlob,
+    trust: boolean,
+  ): Promise<BlobDamagedError | undefined> {
+    const { signal } = this.#context
+    let transfer: Transfer
+    try {
+      transfer = await files.transfer(digest, sizeBytes, { trust, signal })
+    } catch (error) {
+      if (error instanceof BlobDamagedError) return error
+      throw error
+    }
+    const { blobs, blobBytes, transfers } = this.#tally
+    this.#tally = {
+      ...this.#tally,
+      ...{ blobs: blobs + 1, blobBytes: blobBytes + sizeBytes },
+      transfers: { ...transfers, [transfer]: transfers[transfer] + 1 },
+    }
+    return undefined
   }
 
   /**
@@ -163,8 +187,8 @@ export class Backup {
       if (problem !== undefined) throw new Error(`the database is damaged (${part}): ${problem}`)
     }
     for await (const { blob, file } of this.#pairs(copy, files)) {
-      if (blob && !blob.damaged) {
-        if (file?.sizeBytes === blob.sizeBytes) continue
+      if (blob) {
+        if (blob.damaged || file?.sizeBytes === blob.sizeBytes) continue
         throw new Error(`${blob.digest} has vanished from the backup`)
       }
       if (file && this.#stale.length < staleMax) this.#stale.push(file.digest)
