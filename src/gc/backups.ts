@@ -1,7 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { errorCode, isDiskFull } from '../errors.js'
 import { BackupFolder } from '../registry/backup/backup-folder.js'
-import { Backup, type BackupContext, type BackupTally } from '../registry/backup/backup.js'
+import {
+  Backup,
+  BlobsAwayError,
+  type BackupContext,
+  type BackupTally,
+} from '../registry/backup/backup.js'
 import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
 
 export interface BackupsOptions extends RunsOptions, Omit<BackupContext, 'signal'> {
@@ -86,6 +91,7 @@ const stays = 'the backup before it is as it was'
 
 /** What to tell of an error that is nobody's mistake here; undefined for others. */
 function expected(error: unknown, directory: string): string | undefined {
+  if (error instanceof BlobsAwayError) return error.message
   const code = causes(error).map(errorCode).find(Boolean) ?? ''
   const isFull = causes(error).some((cause) => isDiskFull(cause) || isFullForSqlite(cause))
   if (isFull) return `the disk of ${directory} has no room left`

@@ -70,6 +70,7 @@ export function createMaintenance(
     ...{ ...options, damage, removals },
     dataDirectory: path.resolve(config.dataDirectory),
     berth: berthVersion(),
+    brakePercent: gc.brakePercent,
   })
   const historyMs = Math.max(history.days, undo.days) * dayMs
   const collect = async (signal: AbortSignal) => {

@@ -1,5 +1,15 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import type { BackupReport } from '../../src/gc/backups.js'
@@ -253,6 +263,28 @@ describe('a backup', () => {
       'berth: 1 blobs are damaged or missing in the registry, and are not in its backup: berth verify tells which\n',
     )
     expect((await describedIn(directory)).complete).toMatchObject({ blobs: 0, missing: 1 })
+  })
+
+  it('marks nothing when so much is away that a disk may be missing', async () => {
+    const server = await registryWithImage()
+    const { app, dataDirectory } = server
+    const layers = Array.from({ length: 20 }, (_, index) => layerOf(`layer ${index}`))
+    for (const layer of layers) await pushBlob(app, APP, layer)
+    const directory = await newFolder()
+    const blobs = path.join(dataDirectory, 'blobs', 'sha256')
+    await rename(blobs, `${blobs}.away`)
+
+    const run = await backUp(server, directory)
+    await rename(`${blobs}.away`, blobs)
+
+    expect(run.status).toBe('failed')
+    expect(run.report.message).toContain('is a disk missing? None was marked as damaged')
+    expect(await verify(app, { content: true })).toMatchObject(CLEAN)
+    for (const layer of layers) {
+      const url = `/v2/${APP}/blobs/${sha256(layer)}`
+      expect((await app.inject({ method: 'HEAD', url })).statusCode).toBe(200)
+    }
+    expect(await backUp(server, directory)).toMatchObject({ status: 'done', report: { blobs: 21 } })
   })
 
   it('has no bytes that have rotted in the registry, and has those that heal them', async () => {

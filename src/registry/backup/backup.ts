@@ -34,8 +34,18 @@ export interface BackupContext {
   readonly openFiles: (directory: string) => Promise<BackupFiles>
   readonly berth: string
   readonly now: () => number
+  /** The share of the blobs it looks for that may be lost; when more are, the disk may be missing. */
+  readonly brakePercent: number
   readonly signal: AbortSignal
 }
+
+/** So much seems to be lost that the disk may be missing: nothing was marked, and nothing backed up. */
+export class BlobsAwayError extends Error {
+  override readonly name = 'BlobsAwayError'
+}
+
+/** So few may be lost for any reason. */
+const lostMin = 20
 
 const EMPTY: BackupTally = {
   ...{ blobs: 0, blobBytes: 0, kept: 0, missing: 0, removed: 0, databaseBytes: 0 },
@@ -55,6 +65,8 @@ export class Backup {
   readonly #stale: Digest[] = []
   /** Blobs stored before this were read when they came into the folder, and have not changed since. */
   readonly #trustedBefore: number
+  /** Not found whole at the first look. */
+  readonly #lost: KeptBlob[] = []
   #tally: BackupTally = EMPTY
 
   constructor(context: BackupContext, folder: BackupFolder) {
@@ -123,16 +135,48 @@ export class Backup {
     onProgress: () => Promise<void>,
   ): Promise<void> {
     const { signal } = this.#context
+    const blobCount = await this.#countBlobs(copy)
     for await (const blob of keptBlobs({ metadata: copy, signal })) {
       if (blob.damaged) await this.#keep(copy, files, blob)
-      else if (!blob.inline) await this.#bring(copy, files, blob)
+      else if (!blob.inline) await this.#bring(files, blob, blobCount)
       await onProgress()
     }
+    const { blobs, transfers } = this.#tally
+    this.#requireFewLost(blobs - transfers.present + this.#lost.length)
+    for (const blob of this.#lost) await this.#noteLost(copy, files, blob)
   }
 
-  async #bring(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
-    const { damage, now } = this.#context
+  /** Those that should have a file. */
+  async #countBlobs(metadata: MetadataStore): Promise<number> {
+    const { signal } = this.#context
+    let count = 0
+    for await (const { inline, damaged } of keptBlobs({ metadata, signal })) {
+      if (!inline && !damaged) count++
+    }
+    return count
+  }
+
+  async #bring(files: BackupFiles, blob: KeptBlob, blobCount: number): Promise<void> {
     const lost = await this.#transfer(files, blob, blob.storedAt < this.#trustedBefore)
+    if (lost === undefined) return
+    this.#lost.push(blob)
+    this.#requireFewLost(blobCount)
+  }
+
+  /** Before any is marked: what is away for a moment must not count as absent for good. */
+  #requireFewLost(blobCount: number): void {
+    const { brakePercent } = this.#context
+    const { length } = this.#lost
+    if (brakePercent === 100 || length < lostMin || length * 100 <= blobCount * brakePercent) return
+    throw new BlobsAwayError(
+      `${length} blobs have no bytes in the registry, more than gc.brakePercent (${brakePercent} %) of those it should bring: is a disk missing? None was marked as damaged; when they are lost, berth verify --repair --confirm marks them, and a backup has the rest`,
+    )
+  }
+
+  async #noteLost(copy: MetadataStore, files: BackupFiles, blob: KeptBlob): Promise<void> {
+    const { damage, now } = this.#context
+    // It may have been pushed again meanwhile, or have been out of reach for a moment only.
+    const lost = await this.#transfer(files, blob, false)
     if (lost === undefined) return
     await damage.note(blob, lost)
     // So that rows and files of the backup agree, and a registry made of it says what it lacks.
