@@ -460,6 +460,34 @@ describe('berth restore-backup', () => {
     expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
   })
 
+  it('refuses a backup whose database is not the one that it was made with', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    const { complete } = await describedIn(directory)
+    const name = complete?.database ?? ''
+    const file = path.join(directory, name)
+    const whole = await readFile(file)
+    const flipped = Buffer.from(whole)
+    flipped.writeUInt8(flipped.readUInt8(100) ^ 1, 100)
+
+    const cases = [
+      [(): Promise<void> => truncate(file, 0), `has 0 bytes instead of ${whole.length}`],
+      [() => writeFile(file, flipped), 'has other bytes than it was made with'],
+      [() => rm(file), 'is missing'],
+    ] as const
+    for (const [break_, reason] of cases) {
+      await break_()
+      const to = path.join(await temporaryDirectory(), 'new')
+      const { code, stderr } = await runBerth(['restore-backup', directory, '--data', to])
+      const sentence = `the backup in ${directory} is damaged: ${name} ${reason}`
+      expect({ code, stderr }).toEqual({ code: 1, stderr: `berth: ${sentence}\n` })
+      await expect(startTestServer({ dataDirectory: to })).rejects.toThrow(
+        'has not come to its end',
+      )
+    }
+  })
+
   it('shares no file with the backup', async () => {
     const server = await registryWithImage()
     const directory = await newFolder()

@@ -3,6 +3,8 @@ import { access, mkdir, open, readdir, readFile, realpath, rename, rm } from 'no
 import path from 'node:path'
 import { DataDirectoryError, LOCK_FILES, takeDirectory } from '../../data-directory.js'
 import { errorCode, RegistryError } from '../../errors.js'
+import type { Digest } from '../../oci/digest.js'
+import { digestOfFile } from '../../storage/file-digest.js'
 
 /** What `backup.json` says of a backup: the one file by whose change a new backup comes to be. */
 export interface BackupDescription {
@@ -21,6 +23,7 @@ export interface CompleteBackup {
   /** The file with its database, beside. */
   readonly database: string
   readonly databaseBytes: number
+  readonly databaseDigest: Digest
   readonly blobs: number
   readonly blobBytes: number
   /** Blobs that the registry had lost, and that are here. */
@@ -230,6 +233,16 @@ function reasonOf(error: unknown): string {
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'it cannot be written to'
   if (code === 'ENOTDIR' || code === 'EEXIST') return 'it is not a folder'
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Of the first bytes of a file; undefined when it has fewer. */
+export async function sha256OfFile(file: string, sizeBytes: number): Promise<Digest | undefined> {
+  const handle = await open(file, 'r')
+  try {
+    return await digestOfFile(handle, 'sha256', sizeBytes)
+  } finally {
+    await handle.close()
+  }
 }
 
 /** A failure is the backup's, and not that of the registry: it ends the one alone. */

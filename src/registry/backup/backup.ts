@@ -7,7 +7,7 @@ import { BlobDamagedError } from '../../storage/blob-store.js'
 import type { Damage } from '../damage.js'
 import type { FileRemovals } from '../file-removals.js'
 import { keptBlobs, pairs } from '../verify/blob-files.js'
-import type { BackupFolder } from './backup-folder.js'
+import { sha256OfFile, type BackupFolder } from './backup-folder.js'
 
 /** How far a backup has come. */
 export interface BackupTally {
@@ -99,10 +99,12 @@ export class Backup {
       await copy.close()
     }
     const { size: databaseBytes } = await stat(folder.partialDatabase)
+    const databaseDigest = await sha256OfFile(folder.partialDatabase, databaseBytes)
+    if (databaseDigest === undefined) throw new Error('the database has become shorter')
     this.#tally = { ...this.#tally, databaseBytes }
     const { blobs, blobBytes, kept, missing } = this.#tally
     const { registry } = await metadata.getOrigin()
-    const backup = { berth, databaseBytes, blobs, blobBytes, kept, missing }
+    const backup = { berth, databaseBytes, databaseDigest, blobs, blobBytes, kept, missing }
     await folder.complete(registry, at, backup)
     await this.#removeStale(files)
   }

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { LOCK_FILES, takeDataDirectory, takeDirectory, UNFINISHED } from '../../data-directory.js'
 import { errorCode } from '../../errors.js'
@@ -7,7 +7,7 @@ import type { KeptBlob } from '../../metadata/metadata-verification.js'
 import type { BackupFiles } from '../../storage/backup-files.js'
 import { BlobDamagedError, type BlobStore } from '../../storage/blob-store.js'
 import { keptBlobs } from '../verify/blob-files.js'
-import { readDescription, syncFile, type CompleteBackup } from './backup-folder.js'
+import { readDescription, sha256OfFile, syncFile, type CompleteBackup } from './backup-folder.js'
 
 export interface RestoreContext {
   /** The folder of the backup. */
@@ -45,8 +45,12 @@ export async function restoreBackup(context: RestoreContext): Promise<RestoredBa
     await writeFile(path.join(to, UNFINISHED), `${from}\n`)
     const database = path.join(to, 'berth.db.partial')
     await removeDatabase(database)
-    await copyFile(path.join(from, backup.database), database)
+    await copyDatabase(from, backup, database)
     const restored = await restoreInto(context, database)
+    const count = restored.blobs + restored.lost
+    if (count !== backup.blobs) {
+      throw damaged(from, `its database knows ${count} blobs instead of ${backup.blobs}`)
+    }
     await syncFile(database)
     await rename(database, path.join(to, 'berth.db'))
     await removeDatabase(database)
@@ -57,6 +61,34 @@ export async function restoreBackup(context: RestoreContext): Promise<RestoredBa
   } finally {
     for (const release of releases) release()
   }
+}
+
+/** An empty one is a database, too: what was lost with it would never be missed. */
+async function copyDatabase(from: string, backup: CompleteBackup, to: string): Promise<void> {
+  const { database, databaseBytes, databaseDigest } = backup
+  const file = path.join(from, database)
+  const size = await sizeOf(file)
+  if (size === undefined) throw damaged(from, `${database} is missing`)
+  if (size !== databaseBytes) {
+    throw damaged(from, `${database} has ${size} bytes instead of ${databaseBytes}`)
+  }
+  await copyFile(file, to)
+  if ((await sha256OfFile(to, databaseBytes)) !== databaseDigest) {
+    throw damaged(from, `${database} has other bytes than it was made with`)
+  }
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function damaged(from: string, reason: string): Error {
+  return new Error(`the backup in ${from} is damaged: ${reason}`)
 }
 
 async function findComplete(from: string): Promise<CompleteBackup> {
