@@ -499,6 +499,24 @@ describe('berth restore-backup', () => {
     await expectImage(await restored(directory), 'v1', LAYER)
   })
 
+  it('has nothing of another one that was interrupted there', async () => {
+    const [server, other] = [await registryWithImage(), await registryWithImage()]
+    await pushBlob(other.app, APP, layerOf('of the other'))
+    const [directory, ofOther] = [await newFolder(), await newFolder()]
+    await backUp(server, directory)
+    await backUp(other, ofOther)
+    const dataDirectory = path.join(await temporaryDirectory(), 'new')
+    await runBerth(['restore-backup', ofOther, '--data', dataDirectory])
+    await rename(path.join(dataDirectory, 'berth.db'), path.join(dataDirectory, 'berth.db.partial'))
+    await writeFile(path.join(dataDirectory, 'berth.restoring'), `${ofOther}\n`)
+
+    const { code } = await runBerth(['restore-backup', directory, '--data', dataDirectory])
+
+    expect(code).toBe(0)
+    expect(existsSync(blobFile(dataDirectory, sha256(layerOf('of the other'))))).toBe(false)
+    await expectImage(await startTestServer({ dataDirectory }), 'v1', LAYER)
+  })
+
   it('goes on after it was interrupted; until then nothing serves what there is', async () => {
     const server = await registryWithImage()
     const directory = await newFolder()

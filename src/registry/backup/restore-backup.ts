@@ -6,7 +6,7 @@ import type { MetadataStore } from '../../metadata/metadata-store.js'
 import type { KeptBlob } from '../../metadata/metadata-verification.js'
 import type { BackupFiles } from '../../storage/backup-files.js'
 import { BlobDamagedError, type BlobStore } from '../../storage/blob-store.js'
-import { keptBlobs } from '../verify/blob-files.js'
+import { keptBlobs, pairs } from '../verify/blob-files.js'
 import { readDescription, sha256OfFile, syncFile, type CompleteBackup } from './backup-folder.js'
 
 export interface RestoreContext {
@@ -161,11 +161,21 @@ async function restoreInto(
         await metadata.markBlobDamaged(blob, now())
       }
     }
+    await removeUnneeded(metadata, blobs)
     await files.finish()
     await metadata.forgetUnfinished()
     return restored
   } finally {
     await metadata.close()
+  }
+}
+
+/** What a try with another backup, or with what was the backup then, has left. */
+async function removeUnneeded(metadata: MetadataStore, blobs: BlobStore): Promise<void> {
+  const signal = new AbortController().signal
+  const ignore = async () => undefined
+  for await (const { blob, file } of pairs({ metadata, blobs, signal }, ignore, ignore)) {
+    if (file && (blob === undefined || blob.damaged)) await blobs.remove(file.digest)
   }
 }
 
