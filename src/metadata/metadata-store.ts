@@ -320,6 +320,9 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    */
   forgetUnfinished(): Promise<void>
 
+  /** For a copy: it is a registry of its own from now on, with another {@link Origin.registry}. */
+  renewOrigin(): Promise<void>
+
   /** For a copy: the bytes of a blob are there, in a file, though the original has lost them. */
   markBlobWhole(digest: Digest): Promise<void>
 

@@ -366,7 +366,7 @@ describe('a backup', () => {
       'the data directory is in it',
       'it is not empty, and no backup',
       'it is not a folder',
-      'it is the backup of another registry',
+      'it is the backup of another registry; one that was restored needs a folder of its own',
       'it is not empty, and no backup',
       'its path is not absolute',
     ])
@@ -486,6 +486,20 @@ describe('berth restore-backup', () => {
         'has not come to its end',
       )
     }
+  })
+
+  it('makes a registry of its own, which the folder of the other refuses', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    const copy = await restored(directory)
+
+    const { status, detail } = await refusalOf(copy, directory)
+
+    expect(status).toBe(400)
+    expect(detail).toContain('one that was restored needs a folder of its own')
+    expect(await backUp(copy, await newFolder())).toMatchObject({ status: 'done' })
+    expect(await backUp(server, directory)).toMatchObject({ report: { blobs: 1, removed: 0 } })
   })
 
   it('shares no file with the backup', async () => {

@@ -439,6 +439,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('forgetUnfinished')
   }
 
+  async renewOrigin(): Promise<void> {
+    await this.#writer.write('renewOrigin')
+  }
+
   async markBlobWhole(digest: Digest): Promise<void> {
     await this.#writer.write('markBlobWhole', digest)
   }

@@ -53,6 +53,7 @@ type WriteName =
   | 'restoreRepository'
   | 'restoreTag'
   | 'restoreTagsOf'
+  | 'renewOrigin'
   | 'requireRoom'
   | 'storeUpload'
   | 'takeLease'
@@ -153,6 +154,7 @@ export function prepareWrites(connection: Connection): Writes {
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
     restoreTagsOf: (...args) => undo.restoreTagsOf(...args),
+    renewOrigin: () => copies.renewOrigin(),
     requireRoom: (...args) => quotas.requireRoom(...args),
     stopRuns: (at) => runs.stopRuns(at),
     storeUpload: (...args) => uploads.storeUpload(...args),

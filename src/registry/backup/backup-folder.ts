@@ -201,7 +201,9 @@ async function requireUsable(directory: string, registry: string): Promise<void>
     const others = (await readdir(directory)).filter((name) => !isOurs(name))
     if (others.length > 0) throw new Error('it is not empty, and no backup')
   } else if (description.registry !== registry) {
-    throw new Error('it is the backup of another registry')
+    throw new Error(
+      'it is the backup of another registry; one that was restored needs a folder of its own',
+    )
   }
 }
 

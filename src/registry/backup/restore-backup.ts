@@ -164,6 +164,8 @@ async function restoreInto(
     await removeUnneeded(metadata, blobs)
     await files.finish()
     await metadata.forgetUnfinished()
+    // Else both would be backed up into one folder, and each remove what only the other has.
+    await metadata.renewOrigin()
     return restored
   } finally {
     await metadata.close()
