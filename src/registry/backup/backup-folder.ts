@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { access, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { DataDirectoryError, LOCK_FILES, takeDirectory } from '../../data-directory.js'
 import { errorCode, RegistryError } from '../../errors.js'
@@ -72,7 +72,6 @@ export class BackupFolder {
     if (!path.isAbsolute(directory)) throw unusable(directory, 'its path is not absolute')
     await requireApart(directory, registry.dataDirectory)
     try {
-      await mkdir(directory, { recursive: true })
       await requireUsable(directory, registry.id)
     } catch (error) {
       throw error instanceof RegistryError ? error : unusable(directory, reasonOf(error), error)
@@ -194,8 +193,14 @@ function isWithin(directory: string, other: string): boolean {
   return directory === other || directory.startsWith(other.endsWith('/') ? other : `${other}/`)
 }
 
+/** One that is not there yet is made by whoever takes it, durably. */
 async function requireUsable(directory: string, registry: string): Promise<void> {
-  await access(directory, constants.W_OK)
+  try {
+    await access(directory, constants.W_OK)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return
+    throw error
+  }
   const description = await readDescription(directory)
   if (description === undefined) {
     const others = (await readdir(directory)).filter((name) => !isOurs(name))
@@ -217,8 +222,8 @@ function take(directory: string): () => void {
     return takeDirectory(directory, 'backup')
   } catch (error) {
     if (!(error instanceof DataDirectoryError)) throw error
-    const code = error.isInUse ? 'CONFLICT' : 'REQUEST_INVALID'
-    throw new RegistryError(code, error.message, { cause: error })
+    if (!error.isInUse) throw unusable(directory, reasonOf(error.cause), error)
+    throw new RegistryError('CONFLICT', error.message, { cause: error })
   }
 }
 

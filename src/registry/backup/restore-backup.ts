@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { LOCK_FILES, takeDataDirectory, takeDirectory, UNFINISHED } from '../../data-directory.js'
 import { errorCode } from '../../errors.js'
@@ -111,10 +111,8 @@ async function requireEmpty(to: string): Promise<void> {
   try {
     names = await readdir(to)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') {
-      await mkdir(to, { recursive: true })
-      return
-    }
+    // Whoever takes it makes it, durably.
+    if (errorCode(error) === 'ENOENT') return
     throw new Error(`${to} cannot be used: ${reasonOf(error)}`, { cause: error })
   }
   if (names.includes(UNFINISHED) || names.every((name) => LOCK_FILES.has(name))) return
