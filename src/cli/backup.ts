@@ -29,9 +29,9 @@ registry of it.`,
 
 function textOf(report: BackupReport): string {
   const { blobs = 0, blobBytes = 0, databaseBytes = 0, removed = 0, transfers } = report
-  const { kept = 0 } = report
+  const { kept = 0, left = 0 } = report
   const isNew = blobs - (transfers?.present ?? 0)
   return `The backup has ${blobs} blobs in files (${formatBytes(blobBytes)}) and a database of ${formatBytes(databaseBytes)}; ${isNew} blobs are new, and ${removed} were removed.\n${
-    kept > 0 ? `${kept} blobs that are damaged in the registry are whole in the backup.\n` : ''
-  }`
+    left > 0 ? `The next backup removes ${left} more.\n` : ''
+  }${kept > 0 ? `${kept} blobs that are damaged in the registry are whole in the backup.\n` : ''}`
 }

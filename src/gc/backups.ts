@@ -63,7 +63,7 @@ export class Backups {
   }
 
   async #make(run: RunUnderWay<BackupReport>, folder: BackupFolder): Promise<Ending<BackupReport>> {
-    const { directory } = folder
+    const { directory, latest: before } = folder
     const backup = new Backup({ ...this.#options, signal: run.signal }, folder)
     let recordedAt = performance.now()
     try {
@@ -77,7 +77,8 @@ export class Backups {
       if (message === undefined) throw error
       this.#log.warn({ err: error, run: run.id, directory }, 'a backup could not be made')
       const status = run.signal.aborted ? 'stopped' : 'failed'
-      return { status, report: { ...backup.tally, message: `${message}; ${stays}` } }
+      const outcome = folder.latest === before ? stays : isMade
+      return { status, report: { ...backup.tally, message: `${message}; ${outcome}` } }
     }
     const { missing } = backup.tally
     this.#log.info({ run: run.id, directory, ...backup.tally }, 'a backup was made')
@@ -88,6 +89,8 @@ export class Backups {
 }
 
 const stays = 'the backup before it is as it was'
+
+const isMade = 'the backup is made, and what it does not need was not all removed'
 
 /** What to tell of an error that is nobody's mistake here; undefined for others. */
 function expected(error: unknown, directory: string): string | undefined {

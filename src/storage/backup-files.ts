@@ -151,6 +151,11 @@ export class BackupFiles {
     }
   }
 
+  /** Gives back the room of what is not whole; blobs that are stay for the next time. */
+  async giveUp(): Promise<void> {
+    await this.#removePartial()
+  }
+
   async #clone(source: string, partial: string): Promise<Transfer | undefined> {
     if (!this.#canClone) return undefined
     try {

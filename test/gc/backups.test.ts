@@ -375,6 +375,36 @@ describe('a backup', () => {
     expect(await verify(other.app)).toMatchObject(CLEAN)
   })
 
+  it('takes a new file system for empty, and makes a registry on another one', async () => {
+    const server = await registryWithImage()
+    const [directory, dataDirectory] = [await temporaryDirectory(), await temporaryDirectory()]
+    for (const root of [directory, dataDirectory]) await mkdir(path.join(root, 'lost+found'))
+
+    const run = await backUp(server, directory)
+    const { code } = await runBerth(['restore-backup', directory, '--data', dataDirectory])
+
+    expect(run.status).toBe('done')
+    expect(code).toBe(0)
+    await expectImage(await startTestServer({ dataDirectory }), 'v1', LAYER)
+  })
+
+  it('leaves nothing half done behind when it fails', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await pushBlob(server.app, APP, layerOf('new'))
+    // In the way of the blob: nobody can write there.
+    const inTheWay = blobFile(directory, sha256(layerOf('new')))
+    await mkdir(path.join(inTheWay, 'full'), { recursive: true })
+    const before = await filesOf(directory)
+
+    const run = await backUp(server, directory)
+
+    expect(run.status).toBe('failed')
+    expect(await filesOf(directory)).toEqual(before)
+    await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
   it('goes on with one that was interrupted, which has left the one before whole', async () => {
     const server = await registryWithImage()
     const directory = await newFolder()

@@ -1,7 +1,12 @@
 import { constants } from 'node:fs'
 import { access, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { DataDirectoryError, LOCK_FILES, takeDirectory } from '../../data-directory.js'
+import {
+  DataDirectoryError,
+  LOCK_FILES,
+  LOST_AND_FOUND,
+  takeDirectory,
+} from '../../data-directory.js'
 import { errorCode, RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import { digestOfFile } from '../../storage/file-digest.js'
@@ -80,7 +85,9 @@ export class BackupFolder {
     try {
       folder.#description = await readDescription(directory)
       if (folder.#description === undefined) {
-        await folder.#describe({ format: 1, registry: registry.id })
+        const description = { format: 1, registry: registry.id } as const
+        await folder.#write(description)
+        await folder.#publish(description)
       }
       return folder
     } catch (error) {
@@ -99,11 +106,12 @@ export class BackupFolder {
     return path.join(this.directory, PARTIAL_DATABASE)
   }
 
-  /** Removes what an earlier backup has left of its database. */
+  /** Removes what a backup that has failed has left, but for its blobs. */
   async clear(): Promise<void> {
     for (const suffix of ['', '-wal', '-shm']) {
       await rm(this.partialDatabase + suffix, { force: true })
     }
+    await rm(this.#partialDescription, { force: true })
   }
 
   /** Makes the database that was put together, and the blobs that are there, the backup. */
@@ -115,31 +123,46 @@ export class BackupFolder {
     const madeAt = new Date(at).toISOString()
     const database = `berth-${madeAt.replace(/[-:.]/g, '')}.db`
     await syncFile(this.partialDatabase)
+    const complete = { madeAt, database, ...backup }
+    const description = { format: 1, registry, complete } as const
+    // Before the database has its name: on a full disk both are given back.
+    await this.#write(description)
     await rename(this.partialDatabase, path.join(this.directory, database))
     await syncFile(this.directory)
-    const complete = { madeAt, database, ...backup }
-    await this.#describe({ format: 1, registry, complete })
-    for (const name of await readdir(this.directory)) {
-      if (DATABASE.test(name) && name !== database) await rm(path.join(this.directory, name))
-    }
+    await this.#publish(description)
     return complete
+  }
+
+  /** Removes the databases of earlier backups. */
+  async removeOldDatabases(): Promise<void> {
+    for (const name of await readdir(this.directory)) {
+      if (DATABASE.test(name) && name !== this.latest?.database) {
+        await rm(path.join(this.directory, name))
+      }
+    }
   }
 
   close(): void {
     this.#release()
   }
 
-  async #describe(description: BackupDescription): Promise<void> {
-    const file = path.join(this.directory, DESCRIPTION)
-    const partial = `${file}.partial`
-    const handle = await open(partial, 'w')
+  get #partialDescription(): string {
+    return path.join(this.directory, `${DESCRIPTION}.partial`)
+  }
+
+  async #write(description: BackupDescription): Promise<void> {
+    const handle = await open(this.#partialDescription, 'w')
     try {
       await handle.writeFile(`${JSON.stringify(description, null, 2)}\n`)
       await handle.sync()
     } finally {
       await handle.close()
     }
-    await rename(partial, file)
+  }
+
+  /** The one step by which a backup comes to be. */
+  async #publish(description: BackupDescription): Promise<void> {
+    await rename(this.#partialDescription, path.join(this.directory, DESCRIPTION))
     this.#description = description
     await syncFile(this.directory)
   }
@@ -214,7 +237,7 @@ async function requireUsable(directory: string, registry: string): Promise<void>
 
 /** What the first moment of a backup has there, before it says what it is. */
 function isOurs(name: string): boolean {
-  return LOCK_FILES.has(name) || name === `${DESCRIPTION}.partial`
+  return [...LOCK_FILES, LOST_AND_FOUND, `${DESCRIPTION}.partial`].includes(name)
 }
 
 function take(directory: string): () => void {

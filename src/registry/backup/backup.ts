@@ -20,8 +20,10 @@ export interface BackupTally {
   readonly kept: number
   /** Blobs that the registry has lost, and the backup cannot have. */
   readonly missing: number
-  /** Blobs of earlier backups that this one does not need. */
+  /** Blobs of earlier backups that this one does not need, and that were removed. */
   readonly removed: number
+  /** Those that the next backup removes. */
+  readonly left: number
   readonly databaseBytes: number
 }
 
@@ -48,7 +50,7 @@ export class BlobsAwayError extends Error {
 const lostMin = 20
 
 const EMPTY: BackupTally = {
-  ...{ blobs: 0, blobBytes: 0, kept: 0, missing: 0, removed: 0, databaseBytes: 0 },
+  ...{ blobs: 0, blobBytes: 0, kept: 0, missing: 0, removed: 0, left: 0, databaseBytes: 0 },
   transfers: { present: 0, cloned: 0, linked: 0, copied: 0 },
 }
 
@@ -84,10 +86,22 @@ export class Backup {
    * @throws what the stores and the folder throw; the folder has the backup before then
    */
   async make(onProgress: () => Promise<void>): Promise<void> {
+    const folder = this.#folder
+    await folder.clear()
+    const files = await this.#context.openFiles(folder.directory)
+    try {
+      await this.#complete(files, onProgress)
+    } catch (error) {
+      // On a full disk others need the room; that it cannot be given back is not what has failed.
+      await Promise.allSettled([folder.clear(), files.giveUp()])
+      throw error
+    }
+    await this.#removeStale(files)
+  }
+
+  async #complete(files: BackupFiles, onProgress: () => Promise<void>): Promise<void> {
     const { metadata, berth, now, signal } = this.#context
     const folder = this.#folder
-    const files = await this.#context.openFiles(folder.directory)
-    await folder.clear()
     const at = now()
     const copy = await this.#copy(files, onProgress)
     try {
@@ -106,7 +120,6 @@ export class Backup {
     const { registry } = await metadata.getOrigin()
     const backup = { berth, databaseBytes, databaseDigest, blobs, blobBytes, kept, missing }
     await folder.complete(registry, at, backup)
-    await this.#removeStale(files)
   }
 
   /** The database first, and then, as long as nothing is removed, what it needs. */
@@ -237,13 +250,18 @@ export class Backup {
         if (blob.damaged || file?.sizeBytes === blob.sizeBytes) continue
         throw new Error(`${blob.digest} has vanished from the backup`)
       }
-      if (file && this.#stale.length < staleMax) this.#stale.push(file.digest)
+      if (file === undefined) continue
+      if (this.#stale.length < staleMax) this.#stale.push(file.digest)
+      else this.#tally = { ...this.#tally, left: this.#tally.left + 1 }
     }
   }
 
   async #removeStale(files: BackupFiles): Promise<void> {
-    for (const digest of this.#stale) await files.remove(digest)
-    this.#tally = { ...this.#tally, removed: this.#stale.length }
+    await this.#folder.removeOldDatabases()
+    for (const digest of this.#stale) {
+      await files.remove(digest)
+      this.#tally = { ...this.#tally, removed: this.#tally.removed + 1 }
+    }
   }
 
   #pairs(metadata: MetadataStore, files: BackupFiles) {

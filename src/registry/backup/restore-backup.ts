@@ -1,6 +1,12 @@
 import { copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { LOCK_FILES, takeDataDirectory, takeDirectory, UNFINISHED } from '../../data-directory.js'
+import {
+  LOCK_FILES,
+  LOST_AND_FOUND,
+  takeDataDirectory,
+  takeDirectory,
+  UNFINISHED,
+} from '../../data-directory.js'
 import { errorCode } from '../../errors.js'
 import type { MetadataStore } from '../../metadata/metadata-store.js'
 import type { KeptBlob } from '../../metadata/metadata-verification.js'
@@ -105,6 +111,9 @@ async function findComplete(from: string): Promise<CompleteBackup> {
   return description.complete
 }
 
+/** In a folder that counts as empty. */
+const MAY_BE_THERE: ReadonlySet<string> = new Set([...LOCK_FILES, LOST_AND_FOUND])
+
 /** Empty, or left by a try that was interrupted. */
 async function requireEmpty(to: string): Promise<void> {
   let names: string[]
@@ -115,7 +124,7 @@ async function requireEmpty(to: string): Promise<void> {
     if (errorCode(error) === 'ENOENT') return
     throw new Error(`${to} cannot be used: ${reasonOf(error)}`, { cause: error })
   }
-  if (names.includes(UNFINISHED) || names.every((name) => LOCK_FILES.has(name))) return
+  if (names.includes(UNFINISHED) || names.every((name) => MAY_BE_THERE.has(name))) return
   throw new Error(`${to} is not empty: a backup is restored into a new directory`)
 }
 
