@@ -5,6 +5,7 @@ import {
   Backup,
   BlobsAwayError,
   type BackupContext,
+  type BackupRequest,
   type BackupTally,
 } from '../registry/backup/backup.js'
 import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
@@ -41,13 +42,17 @@ export class Backups {
    * @throws {@link RegistryError} `REQUEST_INVALID` when the folder cannot be used, `CONFLICT` while it
    *   is, or another backup is under way
    */
-  async begin(directory: string, identity: string): Promise<BegunRun<BackupReport>> {
+  async begin(
+    directory: string,
+    request: BackupRequest,
+    identity: string,
+  ): Promise<BegunRun<BackupReport>> {
     const { metadata, dataDirectory } = this.#options
     const { registry } = await metadata.getOrigin()
     const folder = await BackupFolder.take(directory, { id: registry, dataDirectory })
     try {
-      const begun = await this.#runs.begin({ directory }, identity, {}, (run) =>
-        this.#make(run, folder),
+      const begun = await this.#runs.begin({ directory, ...request }, identity, {}, (run) =>
+        this.#make(run, folder, request),
       )
       void begun.ended.catch(() => undefined).finally(() => folder.close())
       return begun
@@ -62,9 +67,13 @@ export class Backups {
     return this.#runs.close()
   }
 
-  async #make(run: RunUnderWay<BackupReport>, folder: BackupFolder): Promise<Ending<BackupReport>> {
+  async #make(
+    run: RunUnderWay<BackupReport>,
+    folder: BackupFolder,
+    request: BackupRequest,
+  ): Promise<Ending<BackupReport>> {
     const { directory, latest: before } = folder
-    const backup = new Backup({ ...this.#options, signal: run.signal }, folder)
+    const backup = new Backup({ ...this.#options, signal: run.signal }, folder, request)
     let recordedAt = performance.now()
     try {
       await backup.make(async () => {

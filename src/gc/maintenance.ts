@@ -71,6 +71,7 @@ export function createMaintenance(
     dataDirectory: path.resolve(config.dataDirectory),
     berth: berthVersion(),
     brakePercent: gc.brakePercent,
+    bytesPerSecond: config.verify.bytesPerSecond,
   })
   const historyMs = Math.max(history.days, undo.days) * dayMs
   const collect = async (signal: AbortSignal) => {

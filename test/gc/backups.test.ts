@@ -41,8 +41,15 @@ interface BackupRun {
   readonly report: BackupReport
 }
 
-async function backUp({ app }: TestServer, directory: string): Promise<BackupRun> {
-  const { id } = await answerOf<BackupRun>(app, 'POST', '/backup/runs', { directory })
+async function backUp(
+  { app }: TestServer,
+  directory: string,
+  options: { readonly content?: boolean } = {},
+): Promise<BackupRun> {
+  const { id } = await answerOf<BackupRun>(app, 'POST', '/backup/runs', {
+    directory,
+    ...options,
+  })
   return endOf<BackupRun>(app, id)
 }
 
@@ -314,6 +321,22 @@ describe('a backup', () => {
 
     expect(run).toMatchObject({ status: 'done', report: { blobs: 1, missing: 0 } })
     await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
+  it('finds what has rotted in the folder when it is asked to read all of it', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rot(blobFile(directory, sha256(LAYER)))
+
+    const run = await backUp(server, directory, { content: true })
+
+    expect(run.report).toMatchObject({ blobs: 1, transfers: { present: 0 } })
+    await expectImage(await restored(directory), 'v1', LAYER)
+    const { dataDirectory } = server
+    const again = await runBerth(['backup', directory, '--content', '--data', dataDirectory])
+    expect(again).toMatchObject({ code: 0, stderr: '' })
+    expect(again.stdout).toContain('; 0 blobs are new')
   })
 
   it('takes nothing on trust that one before it has left and not come to its end with', async () => {

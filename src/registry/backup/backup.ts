@@ -38,7 +38,15 @@ export interface BackupContext {
   readonly now: () => number
   /** The share of the blobs it looks for that may be lost; when more are, the disk may be missing. */
   readonly brakePercent: number
+  /** At which what the folder has is read again. */
+  readonly bytesPerSecond: number
   readonly signal: AbortSignal
+}
+
+/** What a backup is asked for. */
+export interface BackupRequest {
+  /** Reads and hashes also what the folder has from backups before. */
+  readonly content: boolean
 }
 
 /** So much seems to be lost that the disk may be missing: nothing was marked, and nothing backed up. */
@@ -71,10 +79,10 @@ export class Backup {
   readonly #lost: KeptBlob[] = []
   #tally: BackupTally = EMPTY
 
-  constructor(context: BackupContext, folder: BackupFolder) {
+  constructor(context: BackupContext, folder: BackupFolder, { content }: BackupRequest) {
     this.#context = context
     this.#folder = folder
-    this.#trustedBefore = folder.latest ? Date.parse(folder.latest.madeAt) : 0
+    this.#trustedBefore = folder.latest && !content ? Date.parse(folder.latest.madeAt) : 0
   }
 
   get tally(): BackupTally {
@@ -217,10 +225,10 @@ export class Backup {
     { digest, sizeBytes }: KeptBlob,
     trust: boolean,
   ): Promise<BlobDamagedError | undefined> {
-    const { signal } = this.#context
+    const { bytesPerSecond, signal } = this.#context
     let transfer: Transfer
     try {
-      transfer = await files.transfer(digest, sizeBytes, { trust, signal })
+      transfer = await files.transfer(digest, sizeBytes, { trust, bytesPerSecond, signal })
     } catch (error) {
       if (error instanceof BlobDamagedError) return error
       throw error
