@@ -21,6 +21,9 @@ export const UNFINISHED = 'berth.restoring'
 /** What a directory has in it while it is taken, and keeps. */
 export const LOCK_FILES: ReadonlySet<string> = new Set(['berth.lock', 'berth.pid'])
 
+/** What a file system may have in its root: a folder with nothing else in it is empty. */
+export const LOST_AND_FOUND = 'lost+found'
+
 /** What SQLite says of a lock that somebody else has. */
 const inUse = 'SQLITE_BUSY'
 

@@ -6,7 +6,7 @@ import { problems } from './problems.js'
 import { runAnswer, runSchema } from './runs.js'
 
 interface BeginRoute {
-  Body: { readonly directory: string }
+  Body: { readonly directory: string; readonly content: boolean }
 }
 
 /** Backups, made by the server while it serves. */
@@ -35,13 +35,19 @@ export async function backupRoutes(
               maxLength: 4096,
               description: 'An absolute path: empty, not there yet, or a backup of this registry.',
             },
+            content: {
+              type: 'boolean',
+              default: false,
+              description:
+                'Reads and hashes also what the folder has from backups before, and replaces what is damaged.',
+            },
           },
         },
         response: { 202: runSchema, ...problems(400, 401, 403, 409) },
       },
     },
-    async ({ body: { directory }, identity }, reply) => {
-      const { id } = await backups.begin(directory, identity)
+    async ({ body: { directory, content }, identity }, reply) => {
+      const { id } = await backups.begin(directory, { content }, identity)
       const run = (await metadata.findRun(id)) as Run
       return reply.code(202).header('Location', `/api/v1/runs/${id}`).send(runAnswer(run))
     },

@@ -1,7 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { errorCode, isDiskFull } from '../errors.js'
 import { BackupFolder } from '../registry/backup/backup-folder.js'
-import { Backup, type BackupContext, type BackupTally } from '../registry/backup/backup.js'
+import {
+  Backup,
+  BlobsAwayError,
+  type BackupContext,
+  type BackupRequest,
+  type BackupTally,
+} from '../registry/backup/backup.js'
 import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
 
 export interface BackupsOptions extends RunsOptions, Omit<BackupContext, 'signal'> {
@@ -36,13 +42,17 @@ export class Backups {
    * @throws {@link RegistryError} `REQUEST_INVALID` when the folder cannot be used, `CONFLICT` while it
    *   is, or another backup is under way
    */
-  async begin(directory: string, identity: string): Promise<BegunRun<BackupReport>> {
+  async begin(
+    directory: string,
+    request: BackupRequest,
+    identity: string,
+  ): Promise<BegunRun<BackupReport>> {
     const { metadata, dataDirectory } = this.#options
     const { registry } = await metadata.getOrigin()
     const folder = await BackupFolder.take(directory, { id: registry, dataDirectory })
     try {
-      const begun = await this.#runs.begin({ directory }, identity, {}, (run) =>
-        this.#make(run, folder),
+      const begun = await this.#runs.begin({ directory, ...request }, identity, {}, (run) =>
+        this.#make(run, folder, request),
       )
       void begun.ended.catch(() => undefined).finally(() => folder.close())
       return begun
@@ -57,9 +67,13 @@ export class Backups {
     return this.#runs.close()
   }
 
-  async #make(run: RunUnderWay<BackupReport>, folder: BackupFolder): Promise<Ending<BackupReport>> {
-    const { directory } = folder
-    const backup = new Backup({ ...this.#options, signal: run.signal }, folder)
+  async #make(
+    run: RunUnderWay<BackupReport>,
+    folder: BackupFolder,
+    request: BackupRequest,
+  ): Promise<Ending<BackupReport>> {
+    const { directory, latest: before } = folder
+    const backup = new Backup({ ...this.#options, signal: run.signal }, folder, request)
     let recordedAt = performance.now()
     try {
       await backup.make(async () => {
@@ -72,7 +86,8 @@ export class Backups {
       if (message === undefined) throw error
       this.#log.warn({ err: error, run: run.id, directory }, 'a backup could not be made')
       const status = run.signal.aborted ? 'stopped' : 'failed'
-      return { status, report: { ...backup.tally, message: `${message}; ${stays}` } }
+      const outcome = folder.latest === before ? stays : isMade
+      return { status, report: { ...backup.tally, message: `${message}; ${outcome}` } }
     }
     const { missing } = backup.tally
     this.#log.info({ run: run.id, directory, ...backup.tally }, 'a backup was made')
@@ -84,8 +99,11 @@ export class Backups {
 
 const stays = 'the backup before it is as it was'
 
+const isMade = 'the backup is made, and what it does not need was not all removed'
+
 /** What to tell of an error that is nobody's mistake here; undefined for others. */
 function expected(error: unknown, directory: string): string | undefined {
+  if (error instanceof BlobsAwayError) return error.message
   const code = causes(error).map(errorCode).find(Boolean) ?? ''
   const isFull = causes(error).some((cause) => isDiskFull(cause) || isFullForSqlite(cause))
   if (isFull) return `the disk of ${directory} has no room left`

@@ -70,6 +70,8 @@ export function createMaintenance(
     ...{ ...options, damage, removals },
     dataDirectory: path.resolve(config.dataDirectory),
     berth: berthVersion(),
+    brakePercent: gc.brakePercent,
+    bytesPerSecond: config.verify.bytesPerSecond,
   })
   const historyMs = Math.max(history.days, undo.days) * dayMs
   const collect = async (signal: AbortSignal) => {

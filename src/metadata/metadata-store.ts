@@ -325,6 +325,12 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    */
   forgetUnfinished(): Promise<void>
 
+  /** For a copy: it is a registry of its own from now on, with another {@link Origin.registry}. */
+  renewOrigin(): Promise<void>
+
+  /** For a copy: the bytes of a blob are there, in a file, though the original has lost them. */
+  markBlobWhole(digest: Digest): Promise<void>
+
   /**
    * Remembers when manifests were last asked for; those that are not there any more are left out. Not
    * durable: a power cut may take the latest times, and nothing but a rule about them would miss them.

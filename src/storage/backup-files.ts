@@ -4,12 +4,17 @@ import { copyFile, link, lstat, mkdir, open, rename, rm, type FileHandle } from 
 import path from 'node:path'
 import { errorCode } from '../errors.js'
 import { algorithmOf, type Digest } from '../oci/digest.js'
-import type { StoredFiles, StoredFilesRequest } from './blob-store.js'
+import {
+  BlobDamagedError,
+  type CheckOptions,
+  type StoredFiles,
+  type StoredFilesRequest,
+} from './blob-store.js'
 import { digestOfFile } from './file-digest.js'
 import { isAbsent, otherContent, readFailure } from './fs-errors.js'
 import { BLOBS, blobName } from './fs-layout.js'
 import { listBlobFiles } from './fs-listing.js'
-import { openWhole } from './fs-whole-file.js'
+import { checkWhole, openWhole } from './fs-whole-file.js'
 
 export interface BackupFilesOptions {
   /** The folder of the store that is read. It may be in use. */
@@ -23,12 +28,17 @@ export interface BackupFilesOptions {
   readonly mayLink: boolean
 }
 
+export interface TransferOptions extends CheckOptions {
+  /** Takes a file of the right size that is there before for the blob, and does not read it. */
+  readonly trust?: boolean
+}
+
 /**
  * How a blob has come to where it is now:
- * - `present`: a file of its size was there before
+ * - `present`: it was there before
  * - `cloned`: its bytes are shared until one of the two is changed, which the file system sees to
  * - `linked`: it is the same file
- * - `copied`: byte by byte; these alone were hashed on the way
+ * - `copied`: byte by byte
  */
 export type Transfer = 'present' | 'cloned' | 'linked' | 'copied'
 
@@ -65,27 +75,34 @@ export class BackupFiles {
   }
 
   /**
-   * Brings one blob over. A file of another size that is in its place is replaced.
+   * Brings one blob over, and has read every byte of it then, but for what is trusted. What is in its
+   * place with another size or digest is replaced in one step, by what is right and nothing else.
    *
-   * @throws {@link BlobDamagedError} when the blob is missing, unreadable, or has another size; and,
-   *   where it is copied, another digest: there is no such file then. What the system throws when the
-   *   other folder cannot be written
+   * @param options - {@link CheckOptions.bytesPerSecond} is for what is there before
+   * @throws {@link BlobDamagedError} when the blob is missing, unreadable, or has another size or
+   *   digest: what is in its place stays then. What the system throws when the other folder cannot be
+   *   written; the reason of {@link CheckOptions.signal}
    */
-  async transfer(digest: Digest, sizeBytes: number): Promise<Transfer> {
+  async transfer(
+    digest: Digest,
+    sizeBytes: number,
+    { trust = false, ...options }: TransferOptions = {},
+  ): Promise<Transfer> {
     const target = path.join(this.#options.to, blobName(digest))
     const folder = path.dirname(target)
-    if (await hasSize(target, sizeBytes)) {
+    if (trust ? await hasSize(target, sizeBytes) : await this.has(digest, sizeBytes, options)) {
       this.#folders.add(folder)
       return 'present'
     }
+    const reading = options.signal && { signal: options.signal }
     const source = path.join(this.#options.from, blobName(digest))
     const file = await openWhole(source, sizeBytes)
     const partial = path.join(this.#options.to, PARTIAL, randomUUID())
     try {
-      const transfer =
-        (await this.#clone(source, partial)) ??
-        (await this.#link(source, partial)) ??
-        (await copy(file, partial, digest, sizeBytes))
+      const shared = (await this.#clone(source, partial)) ?? (await this.#link(source, partial))
+      // The registry may have bytes that have rotted, and nobody has read them since.
+      if (shared) await checkWhole(partial, digest, sizeBytes, reading)
+      const transfer = shared ?? (await copy(file, partial, digest, sizeBytes, reading))
       await mkdir(folder, { recursive: true })
       await rename(partial, target)
       this.#folders.add(folder)
@@ -95,6 +112,22 @@ export class BackupFiles {
       throw error
     } finally {
       await file.close()
+    }
+  }
+
+  /**
+   * Reads a blob that may be there by now.
+   *
+   * @returns whether it is, with its bytes
+   */
+  async has(digest: Digest, sizeBytes: number, options?: CheckOptions): Promise<boolean> {
+    try {
+      const file = path.join(this.#options.to, blobName(digest))
+      await checkWhole(file, digest, sizeBytes, options)
+      return true
+    } catch (error) {
+      if (error instanceof BlobDamagedError) return false
+      throw error
     }
   }
 
@@ -116,6 +149,11 @@ export class BackupFiles {
     for (const folder of [...this.#folders, ...parents, blobs, this.#options.to]) {
       await syncAt(folder)
     }
+  }
+
+  /** Gives back the room of what is not whole; blobs that are stay for the next time. */
+  async giveUp(): Promise<void> {
+    await this.#removePartial()
   }
 
   async #clone(source: string, partial: string): Promise<Transfer | undefined> {
@@ -153,11 +191,12 @@ async function copy(
   partial: string,
   digest: Digest,
   sizeBytes: number,
+  reading: CheckOptions | undefined,
 ): Promise<Transfer> {
   const target = await open(partial, 'w')
   try {
     const write = (piece: Buffer, atByte: number) => writeAll(target, piece, atByte)
-    const actual = await readBlob(source, digest, sizeBytes, write)
+    const actual = await readBlob(source, digest, sizeBytes, write, reading)
     if (actual !== digest) throw otherContent(actual)
     await target.datasync()
   } finally {
@@ -172,6 +211,7 @@ async function readBlob(
   digest: Digest,
   sizeBytes: number,
   write: (piece: Buffer, atByte: number) => Promise<void>,
+  reading: CheckOptions | undefined,
 ): Promise<Digest | undefined> {
   let writeFailed = false
   const take = async (piece: Buffer, atByte: number) => {
@@ -180,8 +220,9 @@ async function readBlob(
     writeFailed = false
   }
   try {
-    return await digestOfFile(source, algorithmOf(digest), sizeBytes, { take })
+    return await digestOfFile(source, algorithmOf(digest), sizeBytes, { ...reading, take })
   } catch (error) {
+    reading?.signal?.throwIfAborted()
     throw writeFailed ? error : readFailure(error)
   }
 }

@@ -35,7 +35,7 @@ import type {
 import type { ByteSource } from './byte-source.js'
 import { digestOfFile } from './file-digest.js'
 import { FileReceiver } from './file-receiver.js'
-import { isAbsent, otherContent, readFailure, writeFailure } from './fs-errors.js'
+import { isAbsent, writeFailure } from './fs-errors.js'
 import {
   ALGORITHM_FOLDERS,
   BLOBS,
@@ -48,7 +48,7 @@ import {
 } from './fs-layout.js'
 import { listBlobFiles, listUploadFiles, removeStrayFile } from './fs-listing.js'
 import { FsOpenBlob } from './fs-open-blob.js'
-import { openWhole } from './fs-whole-file.js'
+import { checkWhole, openWhole } from './fs-whole-file.js'
 import type { Sendfile } from './sendfile.js'
 import { WriteBuffers } from './write-buffers.js'
 
@@ -153,17 +153,8 @@ export class FsBlobStore implements BlobStore {
     return new FsOpenBlob(await openWhole(this.#blobPath(digest), sizeBytes), this.#sendfile)
   }
 
-  async check(digest: Digest, sizeBytes: number, options?: CheckOptions): Promise<void> {
-    const file = await openWhole(this.#blobPath(digest), sizeBytes)
-    try {
-      const actual = await digestOfFile(file, algorithmOf(digest), sizeBytes, options)
-      if (actual !== digest) throw otherContent(actual)
-    } catch (error) {
-      options?.signal?.throwIfAborted()
-      throw readFailure(error)
-    } finally {
-      await file.close()
-    }
+  check(digest: Digest, sizeBytes: number, options?: CheckOptions): Promise<void> {
+    return checkWhole(this.#blobPath(digest), digest, sizeBytes, options)
   }
 
   async locate(digest: Digest, sizeBytes: number): Promise<string> {

@@ -1,7 +1,9 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { BlobDamagedError } from './blob-store.js'
-import { readFailure } from './fs-errors.js'
+import { algorithmOf, type Digest } from '../oci/digest.js'
+import { BlobDamagedError, type CheckOptions } from './blob-store.js'
+import { digestOfFile } from './file-digest.js'
+import { otherContent, readFailure } from './fs-errors.js'
 
 /** Something else than a file, a pipe for one, must not keep a thread waiting. */
 const flags = constants.O_RDONLY | constants.O_NONBLOCK
@@ -25,5 +27,29 @@ export async function openWhole(path: string, sizeBytes: number): Promise<FileHa
   } catch (error) {
     await file?.close()
     throw readFailure(error)
+  }
+}
+
+/**
+ * Reads a whole file, and compares its digest.
+ *
+ * @throws as {@link openWhole}; {@link BlobDamagedError} also when it has another digest; the reason of
+ *   {@link CheckOptions.signal}
+ */
+export async function checkWhole(
+  path: string,
+  digest: Digest,
+  sizeBytes: number,
+  options?: CheckOptions,
+): Promise<void> {
+  const file = await openWhole(path, sizeBytes)
+  try {
+    const actual = await digestOfFile(file, algorithmOf(digest), sizeBytes, options)
+    if (actual !== digest) throw otherContent(actual)
+  } catch (error) {
+    options?.signal?.throwIfAborted()
+    throw readFailure(error)
+  } finally {
+    await file.close()
   }
 }

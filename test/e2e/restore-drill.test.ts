@@ -9,6 +9,7 @@ import { ConnectionLostError } from './support/ledger-client.js'
 import { Load } from './support/load.js'
 import { printedSeed, Random } from './support/random.js'
 import { copy } from './support/skopeo.js'
+import { systemCallsDuring } from './support/system-calls.js'
 import { walk } from './support/walk.js'
 
 const rounds = 4
@@ -72,6 +73,20 @@ it('brings a registry back elsewhere, as it was while clients pushed and deleted
   await stop()
 
   for (const { succeeded, report } of made) expect(succeeded, report).toBe(true)
+})
+
+it('makes the folders of a new backup durable, up to those that were there', async () => {
+  const berth = await startBerth({ settings })
+  const parent = await temporaryDirectory()
+  const backup = path.join(parent, 'backups', 'berth')
+
+  const calls = await systemCallsDuring(berth, ['fsync', 'fdatasync'], async () => {
+    const made = await runBerth('backup', backup, '--data', berth.dataDirectory)
+    expect(made.succeeded, made.report).toBe(true)
+  })
+
+  const synced = calls.map(({ args }) => /<(.*)>/.exec(args)?.[1])
+  expect(synced).toEqual(expect.arrayContaining([parent, path.join(parent, 'backups'), backup]))
 })
 
 it('keeps the backup before whole when the registry is killed while it makes one', async () => {

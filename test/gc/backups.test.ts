@@ -1,5 +1,15 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import type { BackupReport } from '../../src/gc/backups.js'
@@ -31,8 +41,15 @@ interface BackupRun {
   readonly report: BackupReport
 }
 
-async function backUp({ app }: TestServer, directory: string): Promise<BackupRun> {
-  const { id } = await answerOf<BackupRun>(app, 'POST', '/backup/runs', { directory })
+async function backUp(
+  { app }: TestServer,
+  directory: string,
+  options: { readonly content?: boolean } = {},
+): Promise<BackupRun> {
+  const { id } = await answerOf<BackupRun>(app, 'POST', '/backup/runs', {
+    directory,
+    ...options,
+  })
   return endOf<BackupRun>(app, id)
 }
 
@@ -56,6 +73,13 @@ async function describedIn(directory: string): Promise<BackupDescription> {
   return JSON.parse(
     await readFile(path.join(directory, 'backup.json'), 'utf8'),
   ) as BackupDescription
+}
+
+/** Gives a file other bytes, as many as before, and whoever shares it none of them. */
+async function rot(file: string): Promise<void> {
+  const { size } = await stat(file)
+  await rm(file)
+  await writeFile(file, 'x'.repeat(size))
 }
 
 /** What is in a backup besides blobs and locks. */
@@ -207,6 +231,128 @@ describe('a backup', () => {
     expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
   })
 
+  it('keeps what the registry has lost since, and gives it back', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rm(blobFile(directory, sha256(LAYER)))
+    await writeFile(blobFile(directory, sha256(LAYER)), LAYER)
+    await rot(blobFile(server.dataDirectory, sha256(LAYER)))
+    await verify(server.app, { content: true })
+
+    const runs = [await backUp(server, directory), await backUp(server, directory)]
+
+    for (const run of runs) {
+      expect(run).toMatchObject({
+        status: 'done',
+        report: { blobs: 1, blobBytes: 100_000, kept: 1, missing: 0, removed: 0 },
+      })
+      expect(run.report.message).toBeUndefined()
+    }
+    const copy = await restored(directory)
+    expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
+    await expectImage(copy, 'v1', LAYER)
+  })
+
+  it('says what was known to be lost before, as long as something needs it', async () => {
+    const server = await registryWithImage()
+    const { app, dataDirectory } = server
+    await pushBlob(app, APP, layerOf('of no image'))
+    await rot(blobFile(dataDirectory, sha256(LAYER)))
+    await rot(blobFile(dataDirectory, sha256(layerOf('of no image'))))
+    await verify(app, { content: true })
+    const directory = await newFolder()
+
+    const { code, stderr } = await runBerth(['backup', directory, '--data', dataDirectory])
+
+    expect(code).toBe(1)
+    expect(stderr).toBe(
+      'berth: 1 blobs are damaged or missing in the registry, and are not in its backup: berth verify tells which\n',
+    )
+    expect((await describedIn(directory)).complete).toMatchObject({ blobs: 0, missing: 1 })
+  })
+
+  it('marks nothing when so much is away that a disk may be missing', async () => {
+    const server = await registryWithImage()
+    const { app, dataDirectory } = server
+    const layers = Array.from({ length: 20 }, (_, index) => layerOf(`layer ${index}`))
+    for (const layer of layers) await pushBlob(app, APP, layer)
+    const directory = await newFolder()
+    const blobs = path.join(dataDirectory, 'blobs', 'sha256')
+    await rename(blobs, `${blobs}.away`)
+
+    const run = await backUp(server, directory)
+    await rename(`${blobs}.away`, blobs)
+
+    expect(run.status).toBe('failed')
+    expect(run.report.message).toContain('is a disk missing? None was marked as damaged')
+    expect(await verify(app, { content: true })).toMatchObject(CLEAN)
+    for (const layer of layers) {
+      const url = `/v2/${APP}/blobs/${sha256(layer)}`
+      expect((await app.inject({ method: 'HEAD', url })).statusCode).toBe(200)
+    }
+    expect(await backUp(server, directory)).toMatchObject({ status: 'done', report: { blobs: 21 } })
+  })
+
+  it('has no bytes that have rotted in the registry, and has those that heal them', async () => {
+    const server = await registryWithImage()
+    await rot(blobFile(server.dataDirectory, sha256(LAYER)))
+    const directory = await newFolder()
+
+    const rotten = await backUp(server, directory)
+    await pushBlob(server.app, APP, LAYER)
+    const healed = await backUp(server, directory)
+
+    expect(rotten).toMatchObject({ status: 'done', report: { blobs: 0, missing: 1 } })
+    expect(healed).toMatchObject({ status: 'done', report: { blobs: 1, missing: 0 } })
+    const copy = await restored(directory)
+    expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
+    await expectImage(copy, 'v1', LAYER)
+  })
+
+  it('has the bytes of what was pushed again since the one before, not those it had', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rot(blobFile(directory, sha256(LAYER)))
+    await pushBlob(server.app, APP, LAYER)
+
+    const run = await backUp(server, directory)
+
+    expect(run).toMatchObject({ status: 'done', report: { blobs: 1, missing: 0 } })
+    await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
+  it('finds what has rotted in the folder when it is asked to read all of it', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rot(blobFile(directory, sha256(LAYER)))
+
+    const run = await backUp(server, directory, { content: true })
+
+    expect(run.report).toMatchObject({ blobs: 1, transfers: { present: 0 } })
+    await expectImage(await restored(directory), 'v1', LAYER)
+    const { dataDirectory } = server
+    const again = await runBerth(['backup', directory, '--content', '--data', dataDirectory])
+    expect(again).toMatchObject({ code: 0, stderr: '' })
+    expect(again.stdout).toContain('; 0 blobs are new')
+  })
+
+  it('takes nothing on trust that one before it has left and not come to its end with', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await rot(blobFile(directory, sha256(LAYER)))
+    const { complete, ...description } = await describedIn(directory)
+    await rm(path.join(directory, complete?.database ?? ''))
+    await writeFile(path.join(directory, 'backup.json'), JSON.stringify(description))
+
+    await backUp(server, directory)
+
+    await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
   it('does not go where it would be in its own way, or in that of something else', async () => {
     const server = await registryWithImage()
     const { dataDirectory } = server
@@ -243,13 +389,43 @@ describe('a backup', () => {
       'the data directory is in it',
       'it is not empty, and no backup',
       'it is not a folder',
-      'it is the backup of another registry',
+      'it is the backup of another registry; one that was restored needs a folder of its own',
       'it is not empty, and no backup',
       'its path is not absolute',
     ])
     expect(await readdir(foreign)).toEqual(['thesis.txt'])
     expect(existsSync(path.join(dataDirectory, 'backup'))).toBe(false)
     expect(await verify(other.app)).toMatchObject(CLEAN)
+  })
+
+  it('takes a new file system for empty, and makes a registry on another one', async () => {
+    const server = await registryWithImage()
+    const [directory, dataDirectory] = [await temporaryDirectory(), await temporaryDirectory()]
+    for (const root of [directory, dataDirectory]) await mkdir(path.join(root, 'lost+found'))
+
+    const run = await backUp(server, directory)
+    const { code } = await runBerth(['restore-backup', directory, '--data', dataDirectory])
+
+    expect(run.status).toBe('done')
+    expect(code).toBe(0)
+    await expectImage(await startTestServer({ dataDirectory }), 'v1', LAYER)
+  })
+
+  it('leaves nothing half done behind when it fails', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    await pushBlob(server.app, APP, layerOf('new'))
+    // In the way of the blob: nobody can write there.
+    const inTheWay = blobFile(directory, sha256(layerOf('new')))
+    await mkdir(path.join(inTheWay, 'full'), { recursive: true })
+    const before = await filesOf(directory)
+
+    const run = await backUp(server, directory)
+
+    expect(run.status).toBe('failed')
+    expect(await filesOf(directory)).toEqual(before)
+    await expectImage(await restored(directory), 'v1', LAYER)
   })
 
   it('goes on with one that was interrupted, which has left the one before whole', async () => {
@@ -323,10 +499,7 @@ describe('berth restore-backup', () => {
     const server = await registryWithImage()
     const directory = await newFolder()
     await backUp(server, directory)
-    const file = blobFile(directory, sha256(LAYER))
-    const { size } = await stat(file)
-    await rm(file)
-    await writeFile(file, 'x'.repeat(size))
+    await rot(blobFile(directory, sha256(LAYER)))
     const dataDirectory = path.join(await temporaryDirectory(), 'data')
 
     const { code, stdout } = await runBerth(['restore-backup', directory, '--data', dataDirectory])
@@ -340,6 +513,48 @@ describe('berth restore-backup', () => {
     expect(await verify(copy.app, { content: true })).toMatchObject(CLEAN)
   })
 
+  it('refuses a backup whose database is not the one that it was made with', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    const { complete } = await describedIn(directory)
+    const name = complete?.database ?? ''
+    const file = path.join(directory, name)
+    const whole = await readFile(file)
+    const flipped = Buffer.from(whole)
+    flipped.writeUInt8(flipped.readUInt8(100) ^ 1, 100)
+
+    const cases = [
+      [(): Promise<void> => truncate(file, 0), `has 0 bytes instead of ${whole.length}`],
+      [() => writeFile(file, flipped), 'has other bytes than it was made with'],
+      [() => rm(file), 'is missing'],
+    ] as const
+    for (const [break_, reason] of cases) {
+      await break_()
+      const to = path.join(await temporaryDirectory(), 'new')
+      const { code, stderr } = await runBerth(['restore-backup', directory, '--data', to])
+      const sentence = `the backup in ${directory} is damaged: ${name} ${reason}`
+      expect({ code, stderr }).toEqual({ code: 1, stderr: `berth: ${sentence}\n` })
+      await expect(startTestServer({ dataDirectory: to })).rejects.toThrow(
+        'has not come to its end',
+      )
+    }
+  })
+
+  it('makes a registry of its own, which the folder of the other refuses', async () => {
+    const server = await registryWithImage()
+    const directory = await newFolder()
+    await backUp(server, directory)
+    const copy = await restored(directory)
+
+    const { status, detail } = await refusalOf(copy, directory)
+
+    expect(status).toBe(400)
+    expect(detail).toContain('one that was restored needs a folder of its own')
+    expect(await backUp(copy, await newFolder())).toMatchObject({ status: 'done' })
+    expect(await backUp(server, directory)).toMatchObject({ report: { blobs: 1, removed: 0 } })
+  })
+
   it('shares no file with the backup', async () => {
     const server = await registryWithImage()
     const directory = await newFolder()
@@ -349,6 +564,24 @@ describe('berth restore-backup', () => {
     await truncate(blobFile(copy.dataDirectory, sha256(LAYER)), 10)
 
     await expectImage(await restored(directory), 'v1', LAYER)
+  })
+
+  it('has nothing of another one that was interrupted there', async () => {
+    const [server, other] = [await registryWithImage(), await registryWithImage()]
+    await pushBlob(other.app, APP, layerOf('of the other'))
+    const [directory, ofOther] = [await newFolder(), await newFolder()]
+    await backUp(server, directory)
+    await backUp(other, ofOther)
+    const dataDirectory = path.join(await temporaryDirectory(), 'new')
+    await runBerth(['restore-backup', ofOther, '--data', dataDirectory])
+    await rename(path.join(dataDirectory, 'berth.db'), path.join(dataDirectory, 'berth.db.partial'))
+    await writeFile(path.join(dataDirectory, 'berth.restoring'), `${ofOther}\n`)
+
+    const { code } = await runBerth(['restore-backup', directory, '--data', dataDirectory])
+
+    expect(code).toBe(0)
+    expect(existsSync(blobFile(dataDirectory, sha256(layerOf('of the other'))))).toBe(false)
+    await expectImage(await startTestServer({ dataDirectory }), 'v1', LAYER)
   })
 
   it('goes on after it was interrupted; until then nothing serves what there is', async () => {

@@ -1,6 +1,7 @@
 import { access, mkdir, readdir, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import { bytesOf, pushBlob, pushImage, sha256 } from '../support/images.js'
 import { startTestServer, type TestServer } from '../support/server.js'
@@ -142,21 +143,18 @@ describe('removing bytes', () => {
     const isReached = new Promise<void>((resolve) => (reached = resolve))
     let goOn: () => void = () => undefined
     const mayGoOn = new Promise<void>((resolve) => (goOn = resolve))
-    const original = FsBlobStore.prototype.remove
-    const remove = vi.spyOn(FsBlobStore.prototype, 'remove').mockImplementation(async function (
-      this: FsBlobStore,
-      digest,
-    ) {
-      reached()
-      await mayGoOn
-      return original.call(this, digest)
-    })
+    const list = vi
+      .spyOn(SqliteMetadataStore.prototype, 'forgetFileRemovals')
+      .mockImplementationOnce(async () => {
+        reached()
+        await mayGoOn
+      })
     const collecting = collect()
     await isReached
     const holding = removals.hold()
     goOn()
     const release = await holding
-    remove.mockRestore()
+    list.mockRestore()
 
     await pushBlob(server.app, NAME, LAYER)
     expect(await isThere(server)).toBe(true)

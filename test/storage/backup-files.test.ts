@@ -128,6 +128,28 @@ describe('the files of a backup', () => {
     await expectSame(root, blobs)
   })
 
+  it('are read again where they are not trusted, and made anew where they are wrong', async () => {
+    const { root, store } = await startStore()
+    const blobs = await putSome(store)
+    const to = await temporaryDirectory()
+    await transferAll(await BackupFiles.open({ from: root, to, mayLink: false }), blobs)
+    const [first = sha256('')] = blobs.keys()
+    const sizeBytes = blobs.get(first)?.length ?? 0
+    await rm(fileOf(to, first))
+    await writeFile(fileOf(to, first), Buffer.alloc(sizeBytes))
+
+    const files = await BackupFiles.open({ from: root, to, mayLink: true })
+    const trusted = await files.transfer(first, sizeBytes, { trust: true })
+    const isWholeThen = await files.has(first, sizeBytes)
+    const again = await files.transfer(first, sizeBytes)
+    await transferAll(files, blobs)
+
+    expect(trusted).toBe('present')
+    expect(isWholeThen).toBe(false)
+    expect(again).not.toBe('present')
+    await expectSame(to, blobs)
+  })
+
   it('lose what an earlier time has left half done', async () => {
     const { root, store } = await startStore()
     const blobs = await putSome(store)
@@ -150,6 +172,7 @@ describe('the files of a backup', () => {
   it.each([
     ['missing', (file: string) => rm(file)],
     ['size', (file: string) => truncate(file, 99_999)],
+    ['content', (file: string) => writeFile(file, 'x'.repeat(100_000))],
     [
       'unreadable',
       async (file: string) => {
@@ -186,7 +209,7 @@ describe('the files of a backup', () => {
     await expectSame(to, blobs)
   })
 
-  it.skipIf(!existsSync(elsewhere))('are copied to another file system, and hashed', async () => {
+  it.skipIf(!existsSync(elsewhere))('are copied to another file system', async () => {
     const { root, store } = await startStore()
     const blobs = await putSome(store)
     const rotten = await put(store, 'hello')

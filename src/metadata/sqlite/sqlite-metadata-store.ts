@@ -447,6 +447,14 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('forgetUnfinished')
   }
 
+  async renewOrigin(): Promise<void> {
+    await this.#writer.write('renewOrigin')
+  }
+
+  async markBlobWhole(digest: Digest): Promise<void> {
+    await this.#writer.write('markBlobWhole', digest)
+  }
+
   getOrigin(): Promise<Origin> {
     return this.#read(() => this.#origin.get())
   }

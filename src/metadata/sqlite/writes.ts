@@ -2,6 +2,7 @@ import type { MetadataStore } from '../metadata-store.js'
 import { BlobWrites } from './blob-writes.js'
 import type { Connection } from './connection.js'
 import { CollectWrites } from './collect-writes.js'
+import { CopyWrites } from './copy-writes.js'
 import { Counting } from './counting.js'
 import { Dismantling } from './dismantling.js'
 import { HistoryWrites } from './history-writes.js'
@@ -40,6 +41,7 @@ type WriteName =
   | 'forgetUploadRemains'
   | 'markBlobDamaged'
   | 'markBlobSound'
+  | 'markBlobWhole'
   | 'mountBlob'
   | 'openUpload'
   | 'putBlob'
@@ -52,6 +54,7 @@ type WriteName =
   | 'restoreRepository'
   | 'restoreTag'
   | 'restoreTagsOf'
+  | 'renewOrigin'
   | 'requireRoom'
   | 'storeUpload'
   | 'takeLease'
@@ -112,6 +115,7 @@ export function prepareWrites(connection: Connection): Writes {
   const dismantling = new Dismantling(connection, removing, keeping)
   const collecting = new CollectWrites(connection, { removing, dismantling, counting, keeping })
   const removals = new RemovalWrites(connection)
+  const copies = new CopyWrites(connection)
   const pulls = new PullWrites(connection)
   const runs = new RunWrites(connection)
   const verifying = new VerifyWrites(connection, counting, history)
@@ -141,6 +145,7 @@ export function prepareWrites(connection: Connection): Writes {
     forgetUploadRemains: (...args) => uploads.forgetUploadRemains(...args),
     markBlobDamaged: (...args) => blobs.markBlobDamaged(...args),
     markBlobSound: (...args) => verifying.markBlobSound(...args),
+    markBlobWhole: (digest) => copies.markBlobWhole(digest),
     mountBlob: (...args) => blobs.mountBlob(...args),
     openUpload: (...args) => uploads.openUpload(...args),
     putBlob: (...args) => blobs.putBlob(...args),
@@ -153,6 +158,7 @@ export function prepareWrites(connection: Connection): Writes {
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
     restoreTagsOf: (...args) => undo.restoreTagsOf(...args),
+    renewOrigin: () => copies.renewOrigin(),
     requireRoom: (...args) => quotas.requireRoom(...args),
     stopRuns: (at) => runs.stopRuns(at),
     storeUpload: (...args) => uploads.storeUpload(...args),

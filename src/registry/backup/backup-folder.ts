@@ -1,8 +1,15 @@
 import { constants } from 'node:fs'
-import { access, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { access, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { DataDirectoryError, LOCK_FILES, takeDirectory } from '../../data-directory.js'
+import {
+  DataDirectoryError,
+  LOCK_FILES,
+  LOST_AND_FOUND,
+  takeDirectory,
+} from '../../data-directory.js'
 import { errorCode, RegistryError } from '../../errors.js'
+import type { Digest } from '../../oci/digest.js'
+import { digestOfFile } from '../../storage/file-digest.js'
 
 /** What `backup.json` says of a backup: the one file by whose change a new backup comes to be. */
 export interface BackupDescription {
@@ -16,13 +23,17 @@ export interface BackupDescription {
 export interface CompleteBackup {
   /** The version of Berth that has made it. */
   readonly berth: string
+  /** It has what the registry had then. */
   readonly madeAt: string
   /** The file with its database, beside. */
   readonly database: string
   readonly databaseBytes: number
+  readonly databaseDigest: Digest
   readonly blobs: number
   readonly blobBytes: number
-  /** Blobs that the registry had lost: they are marked so in the database. */
+  /** Blobs that the registry had lost, and that are here. */
+  readonly kept: number
+  /** Blobs that the registry had lost, and that are not here: they are marked so in the database. */
   readonly missing: number
 }
 
@@ -46,6 +57,7 @@ const DATABASE = /^berth-\d{8}T\d{9}Z\.db$/
 export class BackupFolder {
   readonly directory: string
   readonly #release: () => void
+  #description: BackupDescription | undefined
 
   private constructor(directory: string, release: () => void) {
     this.directory = directory
@@ -65,15 +77,17 @@ export class BackupFolder {
     if (!path.isAbsolute(directory)) throw unusable(directory, 'its path is not absolute')
     await requireApart(directory, registry.dataDirectory)
     try {
-      await mkdir(directory, { recursive: true })
       await requireUsable(directory, registry.id)
     } catch (error) {
       throw error instanceof RegistryError ? error : unusable(directory, reasonOf(error), error)
     }
     const folder = new BackupFolder(directory, take(directory))
     try {
-      if ((await readDescription(directory)) === undefined) {
-        await folder.#describe({ format: 1, registry: registry.id })
+      folder.#description = await readDescription(directory)
+      if (folder.#description === undefined) {
+        const description = { format: 1, registry: registry.id } as const
+        await folder.#write(description)
+        await folder.#publish(description)
       }
       return folder
     } catch (error) {
@@ -82,16 +96,22 @@ export class BackupFolder {
     }
   }
 
+  /** The backup that it has. */
+  get latest(): CompleteBackup | undefined {
+    return this.#description?.complete
+  }
+
   /** Where the next database is put together. */
   get partialDatabase(): string {
     return path.join(this.directory, PARTIAL_DATABASE)
   }
 
-  /** Removes what an earlier backup has left of its database. */
+  /** Removes what a backup that has failed has left, but for its blobs. */
   async clear(): Promise<void> {
     for (const suffix of ['', '-wal', '-shm']) {
       await rm(this.partialDatabase + suffix, { force: true })
     }
+    await rm(this.#partialDescription, { force: true })
   }
 
   /** Makes the database that was put together, and the blobs that are there, the backup. */
@@ -103,31 +123,47 @@ export class BackupFolder {
     const madeAt = new Date(at).toISOString()
     const database = `berth-${madeAt.replace(/[-:.]/g, '')}.db`
     await syncFile(this.partialDatabase)
+    const complete = { madeAt, database, ...backup }
+    const description = { format: 1, registry, complete } as const
+    // Before the database has its name: on a full disk both are given back.
+    await this.#write(description)
     await rename(this.partialDatabase, path.join(this.directory, database))
     await syncFile(this.directory)
-    const complete = { madeAt, database, ...backup }
-    await this.#describe({ format: 1, registry, complete })
-    for (const name of await readdir(this.directory)) {
-      if (DATABASE.test(name) && name !== database) await rm(path.join(this.directory, name))
-    }
+    await this.#publish(description)
     return complete
+  }
+
+  /** Removes the databases of earlier backups. */
+  async removeOldDatabases(): Promise<void> {
+    for (const name of await readdir(this.directory)) {
+      if (DATABASE.test(name) && name !== this.latest?.database) {
+        await rm(path.join(this.directory, name))
+      }
+    }
   }
 
   close(): void {
     this.#release()
   }
 
-  async #describe(description: BackupDescription): Promise<void> {
-    const file = path.join(this.directory, DESCRIPTION)
-    const partial = `${file}.partial`
-    const handle = await open(partial, 'w')
+  get #partialDescription(): string {
+    return path.join(this.directory, `${DESCRIPTION}.partial`)
+  }
+
+  async #write(description: BackupDescription): Promise<void> {
+    const handle = await open(this.#partialDescription, 'w')
     try {
       await handle.writeFile(`${JSON.stringify(description, null, 2)}\n`)
       await handle.sync()
     } finally {
       await handle.close()
     }
-    await rename(partial, file)
+  }
+
+  /** The one step by which a backup comes to be. */
+  async #publish(description: BackupDescription): Promise<void> {
+    await rename(this.#partialDescription, path.join(this.directory, DESCRIPTION))
+    this.#description = description
     await syncFile(this.directory)
   }
 }
@@ -180,20 +216,28 @@ function isWithin(directory: string, other: string): boolean {
   return directory === other || directory.startsWith(other.endsWith('/') ? other : `${other}/`)
 }
 
+/** One that is not there yet is made by whoever takes it, durably. */
 async function requireUsable(directory: string, registry: string): Promise<void> {
-  await access(directory, constants.W_OK)
+  try {
+    await access(directory, constants.W_OK)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return
+    throw error
+  }
   const description = await readDescription(directory)
   if (description === undefined) {
     const others = (await readdir(directory)).filter((name) => !isOurs(name))
     if (others.length > 0) throw new Error('it is not empty, and no backup')
   } else if (description.registry !== registry) {
-    throw new Error('it is the backup of another registry')
+    throw new Error(
+      'it is the backup of another registry; one that was restored needs a folder of its own',
+    )
   }
 }
 
 /** What the first moment of a backup has there, before it says what it is. */
 function isOurs(name: string): boolean {
-  return LOCK_FILES.has(name) || name === `${DESCRIPTION}.partial`
+  return [...LOCK_FILES, LOST_AND_FOUND, `${DESCRIPTION}.partial`].includes(name)
 }
 
 function take(directory: string): () => void {
@@ -201,8 +245,8 @@ function take(directory: string): () => void {
     return takeDirectory(directory, 'backup')
   } catch (error) {
     if (!(error instanceof DataDirectoryError)) throw error
-    const code = error.isInUse ? 'CONFLICT' : 'REQUEST_INVALID'
-    throw new RegistryError(code, error.message, { cause: error })
+    if (!error.isInUse) throw unusable(directory, reasonOf(error.cause), error)
+    throw new RegistryError('CONFLICT', error.message, { cause: error })
   }
 }
 
@@ -219,6 +263,16 @@ function reasonOf(error: unknown): string {
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'it cannot be written to'
   if (code === 'ENOTDIR' || code === 'EEXIST') return 'it is not a folder'
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Of the first bytes of a file; undefined when it has fewer. */
+export async function sha256OfFile(file: string, sizeBytes: number): Promise<Digest | undefined> {
+  const handle = await open(file, 'r')
+  try {
+    return await digestOfFile(handle, 'sha256', sizeBytes)
+  } finally {
+    await handle.close()
+  }
 }
 
 /** A failure is the backup's, and not that of the registry: it ends the one alone. */

@@ -1,13 +1,19 @@
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { LOCK_FILES, takeDataDirectory, takeDirectory, UNFINISHED } from '../../data-directory.js'
+import {
+  LOCK_FILES,
+  LOST_AND_FOUND,
+  takeDataDirectory,
+  takeDirectory,
+  UNFINISHED,
+} from '../../data-directory.js'
 import { errorCode } from '../../errors.js'
 import type { MetadataStore } from '../../metadata/metadata-store.js'
 import type { KeptBlob } from '../../metadata/metadata-verification.js'
-import type { BackupFiles, Transfer } from '../../storage/backup-files.js'
+import type { BackupFiles } from '../../storage/backup-files.js'
 import { BlobDamagedError, type BlobStore } from '../../storage/blob-store.js'
-import { keptBlobs } from '../verify/blob-files.js'
-import { readDescription, syncFile, type CompleteBackup } from './backup-folder.js'
+import { keptBlobs, pairs } from '../verify/blob-files.js'
+import { readDescription, sha256OfFile, syncFile, type CompleteBackup } from './backup-folder.js'
 
 export interface RestoreContext {
   /** The folder of the backup. */
@@ -45,8 +51,12 @@ export async function restoreBackup(context: RestoreContext): Promise<RestoredBa
     await writeFile(path.join(to, UNFINISHED), `${from}\n`)
     const database = path.join(to, 'berth.db.partial')
     await removeDatabase(database)
-    await copyFile(path.join(from, backup.database), database)
+    await copyDatabase(from, backup, database)
     const restored = await restoreInto(context, database)
+    const count = restored.blobs + restored.lost
+    if (count !== backup.blobs) {
+      throw damaged(from, `its database knows ${count} blobs instead of ${backup.blobs}`)
+    }
     await syncFile(database)
     await rename(database, path.join(to, 'berth.db'))
     await removeDatabase(database)
@@ -57,6 +67,34 @@ export async function restoreBackup(context: RestoreContext): Promise<RestoredBa
   } finally {
     for (const release of releases) release()
   }
+}
+
+/** An empty one is a database, too: what was lost with it would never be missed. */
+async function copyDatabase(from: string, backup: CompleteBackup, to: string): Promise<void> {
+  const { database, databaseBytes, databaseDigest } = backup
+  const file = path.join(from, database)
+  const size = await sizeOf(file)
+  if (size === undefined) throw damaged(from, `${database} is missing`)
+  if (size !== databaseBytes) {
+    throw damaged(from, `${database} has ${size} bytes instead of ${databaseBytes}`)
+  }
+  await copyFile(file, to)
+  if ((await sha256OfFile(to, databaseBytes)) !== databaseDigest) {
+    throw damaged(from, `${database} has other bytes than it was made with`)
+  }
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function damaged(from: string, reason: string): Error {
+  return new Error(`the backup in ${from} is damaged: ${reason}`)
 }
 
 async function findComplete(from: string): Promise<CompleteBackup> {
@@ -73,19 +111,20 @@ async function findComplete(from: string): Promise<CompleteBackup> {
   return description.complete
 }
 
+/** In a folder that counts as empty. */
+const MAY_BE_THERE: ReadonlySet<string> = new Set([...LOCK_FILES, LOST_AND_FOUND])
+
 /** Empty, or left by a try that was interrupted. */
 async function requireEmpty(to: string): Promise<void> {
   let names: string[]
   try {
     names = await readdir(to)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') {
-      await mkdir(to, { recursive: true })
-      return
-    }
+    // Whoever takes it makes it, durably.
+    if (errorCode(error) === 'ENOENT') return
     throw new Error(`${to} cannot be used: ${reasonOf(error)}`, { cause: error })
   }
-  if (names.includes(UNFINISHED) || names.every((name) => LOCK_FILES.has(name))) return
+  if (names.includes(UNFINISHED) || names.every((name) => MAY_BE_THERE.has(name))) return
   throw new Error(`${to} is not empty: a backup is restored into a new directory`)
 }
 
@@ -129,28 +168,37 @@ async function restoreInto(
         await metadata.markBlobDamaged(blob, now())
       }
     }
+    await removeUnneeded(metadata, blobs)
     await files.finish()
     await metadata.forgetUnfinished()
+    // Else both would be backed up into one folder, and each remove what only the other has.
+    await metadata.renewOrigin()
     return restored
   } finally {
     await metadata.close()
   }
 }
 
+/** What a try with another backup, or with what was the backup then, has left. */
+async function removeUnneeded(metadata: MetadataStore, blobs: BlobStore): Promise<void> {
+  const signal = new AbortController().signal
+  const ignore = async () => undefined
+  for await (const { blob, file } of pairs({ metadata, blobs, signal }, ignore, ignore)) {
+    if (file && (blob === undefined || blob.damaged)) await blobs.remove(file.digest)
+  }
+}
+
 /** @returns whether its bytes are there, and right */
 async function bringOver(files: BackupFiles, blobs: BlobStore, blob: KeptBlob): Promise<boolean> {
   const { digest, sizeBytes } = blob
-  let transfer: Transfer | undefined
   try {
-    transfer = await files.transfer(digest, sizeBytes)
-    // The others were not read on their way.
-    if (transfer !== 'copied') await blobs.check(digest, sizeBytes)
+    await files.transfer(digest, sizeBytes)
     return true
   } catch (error) {
     if (!(error instanceof BlobDamagedError)) throw error
+    // Left by a try before.
     await blobs.remove(digest)
-    // What was there before may be wrong where the backup is right.
-    return transfer === 'present' ? bringOver(files, blobs, blob) : false
+    return false
   }
 }
 

@@ -179,7 +179,7 @@ export class World {
         ...{ metadata, blobs, damage: registry.damage, log: this.#log, now: () => now },
         allowsMissingBlobs: false,
         isRequired: (child) => registry.manifests.isRequired(child),
-        bytesPerSecond: 1e9,
+        ...{ bytesPerSecond: 1e9, brakePercent: 100 },
         finishRemovals: () => registry.removals.finish(),
         identity: 'tester',
         signal: new AbortController().signal,
