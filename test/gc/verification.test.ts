@@ -428,7 +428,7 @@ describe('verification', () => {
     tamper(
       server.dataDirectory,
       `insert into file_removals (digest, destination, begun_at)
-       values ('${sha256('none')}', 'nowhere', 0)`,
+       select digest, 'nowhere', 0 from blobs where inline = 1 limit 1`,
     )
 
     const held = await verify(server.app, { repair: true })
