@@ -114,7 +114,7 @@ export async function retentionRoutes(
   app.get(
     '/retention',
     {
-      ...requires('pull'),
+      ...requires('admin'),
       schema: {
         operationId: 'getRetention',
         summary: 'Tells which tags are deleted when, and how the last run has ended.',
@@ -134,7 +134,7 @@ export async function retentionRoutes(
               lastRun: runSchema,
             },
           },
-          ...problems(401),
+          ...problems(401, 403),
         },
       },
     },

@@ -2,9 +2,13 @@ import { request } from 'node:http'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { ask, problemOf } from '../support/management.js'
-import { startTestServer } from '../support/server.js'
+import { operatorTokenOf, startTestServer } from '../support/server.js'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+function operatorHeaders(app: Parameters<typeof operatorTokenOf>[0]) {
+  return { authorization: `Bearer ${operatorTokenOf(app)}` }
+}
 
 describe('a refusal of the management API', () => {
   it.each([
@@ -22,7 +26,7 @@ describe('a refusal of the management API', () => {
   ])('is a problem document: %.60s', async (url, status, code) => {
     const { app } = await startTestServer()
 
-    const response = await app.inject(url)
+    const response = await app.inject({ url, headers: operatorHeaders(app) })
 
     expect(response.statusCode).toBe(status)
     expect(response.headers['content-type']).toBe('application/problem+json')
