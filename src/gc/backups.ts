@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { errorCode, isDiskFull } from '../errors.js'
+import { errorCode, isDiskFull, RegistryError } from '../errors.js'
 import { BackupFolder } from '../registry/backup/backup-folder.js'
 import { Backup, type BackupContext, type BackupTally } from '../registry/backup/backup.js'
 import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
@@ -22,6 +22,8 @@ export class Backups {
   readonly #options: BackupsOptions
   readonly #log: FastifyBaseLogger
   readonly #runs: Runs<BackupReport>
+  /** Folders are taken one after the other. */
+  #begun: Promise<unknown> = Promise.resolve()
 
   constructor(options: BackupsOptions) {
     this.#options = options
@@ -36,7 +38,22 @@ export class Backups {
    * @throws {@link RegistryError} `REQUEST_INVALID` when the folder cannot be used, `CONFLICT` while it
    *   is, or another backup is under way
    */
-  async begin(directory: string, identity: string): Promise<BegunRun<BackupReport>> {
+  begin(directory: string, identity: string): Promise<BegunRun<BackupReport>> {
+    const begun = this.#begun.then(() => this.#begin(directory, identity))
+    this.#begun = begun.catch(() => undefined)
+    return begun
+  }
+
+  /** Stops the backup under way; the one before it stays. */
+  close(): Promise<void> {
+    return this.#runs.close()
+  }
+
+  async #begin(directory: string, identity: string): Promise<BegunRun<BackupReport>> {
+    // Before anything is taken: what is refused leaves nothing behind.
+    if (this.#runs.areUnderWay) {
+      throw new RegistryError('CONFLICT', 'a backup run is under way; wait for its end')
+    }
     const { metadata, dataDirectory } = this.#options
     const { registry } = await metadata.getOrigin()
     const folder = await BackupFolder.take(directory, { id: registry, dataDirectory })
@@ -50,11 +67,6 @@ export class Backups {
       folder.close()
       throw error
     }
-  }
-
-  /** Stops the backup under way; the one before it stays. */
-  close(): Promise<void> {
-    return this.#runs.close()
   }
 
   async #make(run: RunUnderWay<BackupReport>, folder: BackupFolder): Promise<Ending<BackupReport>> {
