@@ -61,6 +61,8 @@ export async function runRoutes(
       schema: {
         operationId: 'listRuns',
         summary: 'Lists runs, the latest first.',
+        description:
+          'Without the lists in their reports (findings, wouldRemove, planned.repositories): those are where a run is asked for by its id.',
         tags: ['runs'],
         querystring: queryOf({
           kind: { type: 'string', enum: KINDS, description: 'Only those of this kind.' },
@@ -76,6 +78,7 @@ export async function runRoutes(
         ...(kind && { kind }),
         ...(before !== undefined && { before }),
         limit: limit + 1,
+        isBrief: true,
       })
 
       const page = { entries: runs.slice(0, limit), hasMore: runs.length > limit }

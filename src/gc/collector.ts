@@ -96,7 +96,9 @@ export class Collector {
     return this.#runs.begin(request, identity, { removed: NOTHING }, async ({ id, signal }) => {
       const plan = await this.#options.metadata.planCollection(terms)
       if (request.dryRun) return this.#told(plan)
-      if (request.confirm !== true && this.#isTooMuch(plan)) return this.#braked(plan)
+      if (request.confirm !== true && this.#isTooMuch(plan)) {
+        return this.#braked(plan, { isAsked: true })
+      }
       return this.#remove(terms, plan, { isConfirmed: request.confirm === true, id, signal })
     })
   }
@@ -126,7 +128,7 @@ export class Collector {
       { removed: NOTHING },
       async ({ id, signal }) =>
         this.#isTooMuch(plan)
-          ? this.#braked(plan)
+          ? this.#braked(plan, { isAsked: false })
           : this.#remove(terms, plan, { isConfirmed: false, id, signal }),
     )
     if ((await ended).status === 'braked') this.#notBefore = at + brakedMs
@@ -204,8 +206,11 @@ export class Collector {
     }
   }
 
-  #braked(plan: CollectionPlan): Ending<CollectReport> {
-    const { report } = this.#told(plan)
+  /** Those that nobody has asked for come again every hour: what would go is not kept each time. */
+  #braked(plan: CollectionPlan, { isAsked }: { readonly isAsked: boolean }): Ending<CollectReport> {
+    const { report } = isAsked
+      ? this.#told(plan)
+      : { report: { planned: tallyOfPlan(plan), removed: NOTHING } }
     const message = this.#brakeText(plan)
     this.#options.log.warn({ bytes: plan.bytes, bytesOfAll: plan.bytesOfAll }, message)
     return { status: 'braked', report: { ...report, message } }

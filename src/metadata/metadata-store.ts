@@ -760,6 +760,8 @@ export interface RunsQuery {
   /** Only those with a smaller id. */
   readonly before?: number
   readonly limit: number
+  /** Without the lists in their reports, which may be as long as the rest a thousand times over. */
+  readonly isBrief?: boolean
 }
 
 export interface Upload {
