@@ -9,6 +9,7 @@ import type {
   RetentionTerms,
 } from '../metadata/metadata-store.js'
 import type { Manifests } from '../registry/manifests.js'
+import type { Pulls } from '../registry/pulls.js'
 import { Runs, type BegunRun, type Ending, type RunsOptions } from './runs.js'
 
 export interface RetentionOptions
@@ -36,7 +37,7 @@ export interface RetentionOutlook extends Omit<RetentionSummary, 'overBrake'> {
 export interface RetentionReport {
   readonly planned?: RetentionOutlook
   readonly deletedTags: number
-  /** Tags that have moved, gone or been protected between the look at them and their delete. */
+  /** Tags that have moved, gone, or been pulled or protected between the look at them and their delete. */
   readonly stayedTags: number
   /** For a person, where it has not come to its end. */
   readonly message?: string
@@ -58,11 +59,13 @@ const deletedAtOnce = 50
  */
 export class Retention {
   readonly #manifests: Manifests
+  readonly #pulls: Pulls
   readonly #options: RetentionOptions
   readonly #runs: Runs<RetentionReport>
 
-  constructor(manifests: Manifests, options: RetentionOptions) {
+  constructor(manifests: Manifests, pulls: Pulls, options: RetentionOptions) {
     this.#manifests = manifests
+    this.#pulls = pulls
     this.#options = options
     this.#runs = new Runs('retention', options)
   }
@@ -81,7 +84,8 @@ export class Retention {
    *
    * @param at - of all pages the same, that of the first
    */
-  list(at: number, limit: number, after?: RetentionPosition): Promise<RetentionPage> {
+  async list(at: number, limit: number, after?: RetentionPosition): Promise<RetentionPage> {
+    await this.#pulls.flush()
     return this.#options.metadata.listRetention({ ...this.#terms(), at }, limit, after)
   }
 
@@ -126,6 +130,7 @@ export class Retention {
     let report: RetentionReport = { ...NOTHING, planned }
     let after: RetentionPosition | undefined
     do {
+      await this.#pulls.flush()
       const page = await this.#options.metadata.listRetention(terms, pageSize, after)
       for (let from = 0; from < page.entries.length; from += deletedAtOnce) {
         if (signal.aborted) {
@@ -133,6 +138,8 @@ export class Retention {
           return { status: 'stopped', report: { ...report, message } }
         }
         const some = page.entries.slice(from, from + deletedAtOnce)
+        // What was pulled since the page was read has another time now, and stays.
+        await this.#pulls.flush()
         const went = await Promise.all(some.map((entry) => this.#delete(entry)))
         const deletedTags = went.filter(Boolean).length
         report = {
@@ -146,13 +153,15 @@ export class Retention {
     return { status: 'done', report }
   }
 
-  async #delete({ repository, tag, digest, movedAt }: RetentionCandidate): Promise<boolean> {
-    const went = await this.#manifests.deleteSeen(repository, tag, { digest, movedAt }, identity)
+  async #delete({ repository, tag, ...seen }: RetentionCandidate): Promise<boolean> {
+    const went = await this.#manifests.deleteSeen(repository, tag, seen, identity)
+    const { digest } = seen
     if (went) this.#options.log.info({ repository, tag, digest }, 'deleted by a retention rule')
     return went
   }
 
   async #foresee(terms: RetentionTerms): Promise<RetentionOutlook> {
+    await this.#pulls.flush()
     const { metadata, brakePercent, untagged } = this.#options
     const survey = { ...terms, brakePercent, untagged }
     const { overBrake, ...summary } = await metadata.surveyRetention(survey)

@@ -423,6 +423,8 @@ export interface TagRemoval extends Removal {
 export interface SeenTag {
   readonly digest: Digest
   readonly movedAt: number
+  /** When its manifest had been asked for last; absent when never. */
+  readonly pulledAt?: number
 }
 
 export interface DigestRemoval extends Removal {

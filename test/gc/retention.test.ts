@@ -116,6 +116,21 @@ describe('a retention rule', () => {
     expect((await goes()).sort()).toEqual(['new', 'unused'])
   })
 
+  it('keeps what was pulled this very moment', async () => {
+    const { app, clock, push, goes, run, tags } = await startWithRules([
+      { keepPulledWithinDays: 1 },
+    ])
+    await push('unused')
+    await push('used')
+    clock.at += 3 * DAY
+
+    await app.inject(`/v2/${name}/manifests/used`)
+
+    expect(await goes()).toEqual(['unused'])
+    expect(await run()).toMatchObject({ report: { planned: { tags: 1 }, deletedTags: 1 } })
+    expect(await tags()).toEqual(['used'])
+  })
+
   it('keeps tags by pattern', async () => {
     const { push, goes } = await startWithRules([{ keepTags: ['v*', '*-keep'] }])
     for (const tag of ['v1', 'a-keep', 'keep-a', 'b']) await push(tag)
@@ -416,10 +431,12 @@ describe('a run', () => {
     }
   })
 
-  it('leaves a tag alone that has moved since it was looked at, or was deleted', async () => {
+  it('leaves a tag alone that has moved or was pulled since it was looked at, or was deleted', async () => {
     const { push, retention, server, clock, tags, app } = await startWithRules([{ keepNewest: 0 }])
-    for (const tag of ['a', 'b', 'c']) await push(tag)
+    for (const tag of ['a', 'b', 'c', 'd']) await push(tag)
     const { entries } = await retention.list(clock.at, 10)
+    await app.inject(`/v2/${name}/manifests/d`)
+    await server.registry.pulls.flush()
     const moved = await push('a', { config: 'moved' })
     await push('b')
     await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/c` })
@@ -429,8 +446,8 @@ describe('a run', () => {
       manifests.deleteSeen(repository, tag, seen, 'retention'),
     )
 
-    expect(await Promise.all(went)).toEqual([false, false, false])
-    expect(await tags()).toEqual(['a', 'b'])
+    expect(await Promise.all(went)).toEqual([false, false, false, false])
+    expect(await tags()).toEqual(['a', 'b', 'd'])
     const { headers } = await app.inject(`/v2/${name}/manifests/a`)
     expect(headers['docker-content-digest']).toBe(moved.digest)
   })
