@@ -69,7 +69,7 @@ describe('the operator file', () => {
 })
 
 describe('the operator', () => {
-  it.each([
+  it.each<['GET' | 'POST' | 'DELETE', string, object?]>([
     ['GET', '/runs'],
     ['GET', '/runs/1'],
     ['GET', '/gc'],
@@ -81,7 +81,7 @@ describe('the operator', () => {
     ['POST', '/verify/runs', {}],
     ['DELETE', '/verify/runs/current'],
     ['POST', '/backup/runs', { directory: 'not/absolute' }],
-  ] as const)('alone may %s %s, whatever others may push', async (method, path, body) => {
+  ])('alone may %s %s, whatever others may push', async (method, path, body) => {
     const { app } = await startTestServer({ config: { access: { mode: 'open' } } })
 
     const refused = await ask(app, method, path, { ...(body && { body }), token: null })
