@@ -14,9 +14,6 @@ export interface BackupReport extends Partial<BackupTally> {
   readonly message?: string
 }
 
-/** How often is written down how far a backup has come. */
-const recordMs = 2_000
-
 /** Backups of a registry while it is used, each a run. */
 export class Backups {
   readonly #options: BackupsOptions
@@ -72,13 +69,8 @@ export class Backups {
   async #make(run: RunUnderWay<BackupReport>, folder: BackupFolder): Promise<Ending<BackupReport>> {
     const { directory } = folder
     const backup = new Backup({ ...this.#options, signal: run.signal }, folder)
-    let recordedAt = performance.now()
     try {
-      await backup.make(async () => {
-        if (performance.now() - recordedAt < recordMs) return
-        await run.record(backup.tally)
-        recordedAt = performance.now()
-      })
+      await backup.make(() => run.progress(backup.tally))
     } catch (error) {
       const message = run.signal.aborted ? 'the run was stopped' : expected(error, directory)
       if (message === undefined) throw error

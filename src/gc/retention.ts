@@ -10,7 +10,7 @@ import type {
 } from '../metadata/metadata-store.js'
 import type { Manifests } from '../registry/manifests.js'
 import type { Pulls } from '../registry/pulls.js'
-import { Runs, type BegunRun, type Ending, type RunsOptions } from './runs.js'
+import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
 
 export interface RetentionOptions
   extends RunsOptions, Pick<RetentionTerms, 'rules' | 'neverDeleted'> {
@@ -95,9 +95,7 @@ export class Retention {
    * @throws {@link RegistryError} `CONFLICT` while another run is under way
    */
   begin(request: RetentionRequest, by: string): Promise<BegunRun<RetentionReport>> {
-    return this.#runs.begin(request, by, NOTHING, ({ signal }) =>
-      this.#run(request.confirm === true, signal),
-    )
+    return this.#runs.begin(request, by, NOTHING, (run) => this.#run(request.confirm === true, run))
   }
 
   /**
@@ -119,7 +117,10 @@ export class Retention {
     return this.#runs.close()
   }
 
-  async #run(isConfirmed: boolean, signal: AbortSignal): Promise<Ending<RetentionReport>> {
+  async #run(
+    isConfirmed: boolean,
+    { signal, progress }: RunUnderWay<RetentionReport>,
+  ): Promise<Ending<RetentionReport>> {
     const terms = this.#terms()
     const planned = await this.#foresee(terms)
     if (planned.brake !== undefined && !isConfirmed) {
@@ -128,6 +129,7 @@ export class Retention {
       return { status: 'braked', report: { ...NOTHING, planned, message } }
     }
     let report: RetentionReport = { ...NOTHING, planned }
+    await progress(report)
     let after: RetentionPosition | undefined
     do {
       await this.#pulls.flush()
@@ -147,6 +149,7 @@ export class Retention {
           deletedTags: report.deletedTags + deletedTags,
           stayedTags: report.stayedTags + some.length - deletedTags,
         }
+        await progress(report)
       }
       after = page.next
     } while (after)

@@ -15,12 +15,18 @@ import {
 } from '../support/images.js'
 import { answerOf, ask, problemOf, walkPages } from '../support/management.js'
 import { startTestServer, type testConfig } from '../support/server.js'
+import { tamper } from '../support/verify.js'
 
 const name = 'team/app'
 const AT = 1_700_000_000_000
 const DAY = 24 * 60 * 60 * 1000
 
 type Rule = Partial<Config['retention']['rules'][number]>
+
+interface Run {
+  readonly status: string
+  readonly report: RetentionReport
+}
 
 interface Candidate {
   readonly repository: string
@@ -484,6 +490,28 @@ describe('a run', () => {
 
     expect(status).toBe('braked')
     expect(report.message).toMatch(/^this would free 10(\.\d)? kB of 1\d(\.\d)? kB, more than /)
+  })
+
+  it('says what it has deleted when it fails', async () => {
+    const { app, clock, dataDirectory, run } = await startWithRules([{ keepNewest: 0 }])
+    const manifest = await prepareImage(app, name)
+    clock.at += 10
+    const names = Array.from({ length: 60 }, (_, index) => `n${10 + index}`)
+    const query = `?tag=${names.join('&tag=')}`
+    await putManifest(app, name, sha256(manifest), manifest, { query })
+    tamper(
+      dataDirectory,
+      `create trigger broken before delete on tags when old.name = 'n10'
+       begin select raise(abort, 'the disk is broken'); end`,
+    )
+
+    await expect(run()).rejects.toThrow()
+
+    const failed = await answerOf<Run>(app, 'GET', '/runs/1')
+    expect(failed.status).toBe('failed')
+    expect(failed.report.planned?.tags).toBe(60)
+    // Those that share a transaction with it stay as well.
+    expect(failed.report.deletedTags).toBe(50)
   })
 
   it('is the only one', async () => {
