@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { pushImage } from '../support/images.js'
 import { ask, problemOf } from '../support/management.js'
 import { operatorTokenOf, startTestServer } from '../support/server.js'
 
@@ -55,6 +56,25 @@ describe('a refusal of the management API', () => {
       expect(response.headers.allow).toBe('GET')
     },
   )
+
+  it.each([
+    ['DELETE', '/repositories/app/tags/v1?dryRun=true', undefined, 'dryRun'],
+    ['DELETE', '/repositories/app/tags/v1', { dryRun: true }, 'body'],
+    ['GET', '/repositories/app?bogus=1', undefined, 'bogus'],
+    ['GET', '/gc?x=1', undefined, 'x'],
+    ['GET', '/openapi.json?x=1', undefined, 'x'],
+  ] as const)('is for what %s %s does not know, and nothing has changed', async (...request) => {
+    const [method, path, body, unknown] = request
+    const { app } = await startTestServer()
+    await pushImage(app, 'app', 'v1')
+
+    const response = await ask(app, method, path, { body })
+
+    expect(response.statusCode).toBe(400)
+    expect(problemOf(response)).toMatchObject({ code: 'REQUEST_INVALID' })
+    expect(problemOf(response).detail).toContain(unknown)
+    expect((await app.inject('/v2/app/manifests/v1')).statusCode).toBe(200)
+  })
 
   it('names every member that is wrong', async () => {
     const { app } = await startTestServer()
