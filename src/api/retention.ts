@@ -104,6 +104,9 @@ const outlookSchema = {
   },
 } as const
 
+/** It has a number for each rule, of which there may be a thousand. */
+const cursorLengthMax = 40_000
+
 const preview = pageSchema(candidateSchema)
 
 /** Rules for tags that are deleted: what they are, what they would do, and runs by hand. */
@@ -158,7 +161,14 @@ export async function retentionRoutes(
         description:
           'By repository, in each the newest first. The first page also tells what would follow from all of them.',
         tags: ['retention'],
-        body: { type: 'object', additionalProperties: false, properties: pageParameters },
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          properties: {
+            ...pageParameters,
+            cursor: { ...pageParameters.cursor, maxLength: cursorLengthMax },
+          },
+        },
         response: {
           200: { ...preview, properties: { ...preview.properties, outlook: outlookSchema } },
           ...problems(400, 401, 403),

@@ -223,6 +223,19 @@ describe('a preview', () => {
     expect(all).toHaveLength(9)
   })
 
+  it('goes on from page to page with as many rules as there may be', async () => {
+    const rules = Array.from({ length: 1_000 }, () => ({ keepNewest: 0 }))
+    const { app, push } = await startWithRules(rules)
+    for (const tag of ['1', '2']) await push(tag)
+
+    const first = await answerOf<Preview>(app, 'POST', '/retention/preview', { limit: 1 })
+    const second = await answerOf<Preview>(app, 'POST', '/retention/preview', {
+      cursor: first.nextCursor,
+    })
+
+    expect([...first.items, ...second.items].map(({ tag }) => tag)).toEqual(['2', '1'])
+  })
+
   it('is of one moment on all its pages', async () => {
     const { app, clock, push } = await startWithRules([{ keepYoungerThanDays: 1 }])
     for (const tag of ['1', '2', '3']) await push(tag)
