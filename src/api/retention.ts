@@ -175,7 +175,7 @@ export async function retentionRoutes(
         },
       },
     },
-    async ({ body: { limit, cursor } }) => {
+    async ({ body: { limit, cursor }, signal }) => {
       const key = parseCursor(cursor, (text) => positionIn(text) !== undefined)
       const position = key === undefined ? undefined : positionIn(key)
       const at = position?.at ?? now()
@@ -186,12 +186,12 @@ export async function retentionRoutes(
         const page = await retention.list(at, limit - entries.length, after)
         entries.push(...page.entries)
         after = page.next
-      } while (after && entries.length < limit)
+      } while (after && entries.length < limit && !signal.aborted)
 
       return {
         items: entries.map(candidateAnswer),
         ...(after && { nextCursor: cursorOf(JSON.stringify({ ...after, at })) }),
-        ...(position === undefined && { outlook: await retention.foresee() }),
+        ...(position === undefined && !signal.aborted && { outlook: await retention.foresee() }),
       }
     },
   )
