@@ -30,7 +30,7 @@ export interface RunUnderWay<Report> {
   /** Writes down how far it has come. */
   record(report: Report, position?: string): Promise<void>
   /** Tells how far it has come: written down now and then, and where it fails. */
-  progress(report: Report): Promise<void>
+  readonly progress: (report: Report) => Promise<void>
 }
 
 export interface BegunRun<Report> {
@@ -170,8 +170,8 @@ export class Runs<Report extends object> {
     let latest = initial
     const record = async (report: Report, position?: string) => {
       latest = report
-      const progress = { id, status: 'running', report } as const
-      await metadata.recordRun({ ...progress, ...(position !== undefined && { position }) })
+      const row = { id, status: 'running', report } as const
+      await metadata.recordRun({ ...row, ...(position !== undefined && { position }) })
     }
     let recordedAt = -Infinity
     const progress = async (report: Report) => {
