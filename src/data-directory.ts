@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Database from 'better-sqlite3'
-import { syncPath } from './durable-files.js'
+import { makeFolder } from './durable-files.js'
 import { errorCode } from './errors.js'
 import { keep } from './metadata/sqlite/kept.js'
 
@@ -49,7 +49,7 @@ export function takeDirectory(directory: string, kind: string): () => void {
   const pidFile = path.join(directory, 'berth.pid')
   let lock: Database.Database | undefined
   try {
-    makeDurably(directory)
+    makeFolder(directory)
     lock = keep(new Database(path.join(directory, 'berth.lock'), { timeout: 0 }))
     lock.exec('begin exclusive')
     writeFileSync(pidFile, `${process.pid}\n`)
@@ -73,15 +73,6 @@ export function requireFinished(directory: string): void {
   throw new DataDirectoryError(
     `a backup was being restored into ${directory}, and has not come to its end: run berth restore-backup again`,
   )
-}
-
-/** Its name has to survive a power cut too, and those of the folders made on the way to it. */
-function makeDurably(directory: string): void {
-  const firstMade = mkdirSync(directory, { recursive: true })
-  if (firstMade === undefined) return
-  for (let made = directory; made.length >= firstMade.length; made = path.dirname(made)) {
-    syncPath(path.dirname(made))
-  }
 }
 
 function explain(error: unknown, directory: string, pidFile: string): string {

@@ -1,6 +1,7 @@
-import { closeSync, constants, fsyncSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { DurabilityLostError } from './errors.js'
+import path from 'node:path'
+import { DurabilityLostError, errorCode } from './errors.js'
 
 /**
  * Waits until a file or folder is on disk. Whatever a failed sync says, nobody knows any more what
@@ -51,6 +52,34 @@ export function syncPath(path: string): void {
     throw durabilityLost(error)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/**
+ * Makes a folder and those on the way to it, unless they are there; their names survive a power cut, too.
+ *
+ * Each is made once: what Node calls `recursive` never comes to an end where a folder that is there
+ * says that it is not, as /proc does to whoever makes one in it.
+ *
+ * @throws what the system says of the first that cannot be made; {@link DurabilityLostError}
+ */
+export function makeFolder(folder: string): void {
+  const missing: string[] = []
+  let last = path.resolve(folder)
+  for (; !existsSync(last); last = path.dirname(last)) missing.unshift(last)
+  for (const one of missing) {
+    if (makeOne(one)) syncPath(path.dirname(one))
+  }
+}
+
+/** False when somebody else has made it meanwhile. */
+function makeOne(folder: string): boolean {
+  try {
+    mkdirSync(folder)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST' && existsSync(folder)) return false
+    throw error
   }
 }
 

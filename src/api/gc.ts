@@ -24,7 +24,7 @@ export async function gcRoutes(
   app.get(
     '/gc',
     {
-      ...requires('pull'),
+      ...requires('admin'),
       schema: {
         operationId: 'getGc',
         summary: 'Tells how garbage is collected, and how the last run has ended.',
@@ -45,7 +45,7 @@ export async function gcRoutes(
               lastRun: runSchema,
             },
           },
-          ...problems(401),
+          ...problems(401, 403),
         },
       },
     },

@@ -16,6 +16,9 @@ export function acceptJson(app: FastifyInstance): void {
     { parseAs: 'buffer', bodyLimit: bodyBytesMax },
     async (request: FastifyRequest, body: Buffer) => {
       if (body.byteLength === 0) return undefined
+      if (request.routeOptions.schema?.body === undefined) {
+        throw new RegistryError('REQUEST_INVALID', 'this takes no body')
+      }
       if (!isJson(contentTypeOf(request))) {
         throw new RegistryError('MEDIA_TYPE_INVALID', 'a body has the type application/json')
       }

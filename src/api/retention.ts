@@ -104,6 +104,9 @@ const outlookSchema = {
   },
 } as const
 
+/** It has a number for each rule, of which there may be a thousand. */
+const cursorLengthMax = 40_000
+
 const preview = pageSchema(candidateSchema)
 
 /** Rules for tags that are deleted: what they are, what they would do, and runs by hand. */
@@ -114,7 +117,7 @@ export async function retentionRoutes(
   app.get(
     '/retention',
     {
-      ...requires('pull'),
+      ...requires('admin'),
       schema: {
         operationId: 'getRetention',
         summary: 'Tells which tags are deleted when, and how the last run has ended.',
@@ -134,7 +137,7 @@ export async function retentionRoutes(
               lastRun: runSchema,
             },
           },
-          ...problems(401),
+          ...problems(401, 403),
         },
       },
     },
@@ -158,14 +161,21 @@ export async function retentionRoutes(
         description:
           'By repository, in each the newest first. The first page also tells what would follow from all of them.',
         tags: ['retention'],
-        body: { type: 'object', additionalProperties: false, properties: pageParameters },
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          properties: {
+            ...pageParameters,
+            cursor: { ...pageParameters.cursor, maxLength: cursorLengthMax },
+          },
+        },
         response: {
           200: { ...preview, properties: { ...preview.properties, outlook: outlookSchema } },
           ...problems(400, 401, 403),
         },
       },
     },
-    async ({ body: { limit, cursor } }) => {
+    async ({ body: { limit, cursor }, signal }) => {
       const key = parseCursor(cursor, (text) => positionIn(text) !== undefined)
       const position = key === undefined ? undefined : positionIn(key)
       const at = position?.at ?? now()
@@ -176,12 +186,12 @@ export async function retentionRoutes(
         const page = await retention.list(at, limit - entries.length, after)
         entries.push(...page.entries)
         after = page.next
-      } while (after && entries.length < limit)
+      } while (after && entries.length < limit && !signal.aborted)
 
       return {
         items: entries.map(candidateAnswer),
         ...(after && { nextCursor: cursorOf(JSON.stringify({ ...after, at })) }),
-        ...(position === undefined && { outlook: await retention.foresee() }),
+        ...(position === undefined && !signal.aborted && { outlook: await retention.foresee() }),
       }
     },
   )

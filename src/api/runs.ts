@@ -57,16 +57,18 @@ export async function runRoutes(
   app.get<ListRoute>(
     '/runs',
     {
-      ...requires('pull'),
+      ...requires('admin'),
       schema: {
         operationId: 'listRuns',
         summary: 'Lists runs, the latest first.',
+        description:
+          'Without the lists in their reports (findings, wouldRemove, planned.repositories): those are where a run is asked for by its id.',
         tags: ['runs'],
         querystring: queryOf({
           kind: { type: 'string', enum: KINDS, description: 'Only those of this kind.' },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(runSchema), ...problems(400, 401) },
+        response: { 200: pageSchema(runSchema), ...problems(400, 401, 403) },
       },
     },
     async ({ query: { kind, limit, cursor } }) => {
@@ -76,6 +78,7 @@ export async function runRoutes(
         ...(kind && { kind }),
         ...(before !== undefined && { before }),
         limit: limit + 1,
+        isBrief: true,
       })
 
       const page = { entries: runs.slice(0, limit), hasMore: runs.length > limit }
@@ -86,7 +89,7 @@ export async function runRoutes(
   app.get<RunRoute>(
     '/runs/:id',
     {
-      ...requires('pull'),
+      ...requires('admin'),
       schema: {
         operationId: 'getRun',
         summary: 'Tells how far a run has come, or how it has ended.',
@@ -96,7 +99,7 @@ export async function runRoutes(
           required: ['id'],
           properties: { id: { type: 'integer', minimum: 1, description: 'As it was answered.' } },
         },
-        response: { 200: runSchema, ...problems(400, 401, 404) },
+        response: { 200: runSchema, ...problems(400, 401, 403, 404) },
       },
     },
     async ({ params: { id } }) => {

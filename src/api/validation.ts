@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { Ajv, type ErrorObject, type Options } from 'ajv'
 import { RegistryError } from '../errors.js'
+import { queryOf } from './pages.js'
 
 /** A body with thousands of mistakes is told of the first of them. */
 const mistakesMax = 20
@@ -21,6 +22,10 @@ const checks: Options = {
  * where one is asked for.
  */
 export function checkRequests(app: FastifyInstance): void {
+  // A route that says nothing of its query has none.
+  app.addHook('onRoute', (route) => {
+    route.schema = { querystring: queryOf({}), ...route.schema }
+  })
   const bodies = new Ajv(checks)
   const texts = new Ajv({ ...checks, coerceTypes: 'array' })
   app.setValidatorCompiler<object>(({ schema, httpPart }) =>

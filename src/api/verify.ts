@@ -21,7 +21,7 @@ export async function verifyRoutes(
   app.get(
     '/verify',
     {
-      ...requires('pull'),
+      ...requires('admin'),
       schema: {
         operationId: 'getVerification',
         summary: 'Tells when the registry was verified last, and when it will be.',
@@ -41,7 +41,7 @@ export async function verifyRoutes(
               ),
             },
           },
-          ...problems(401),
+          ...problems(401, 403),
         },
       },
     },

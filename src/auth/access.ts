@@ -8,7 +8,10 @@ export type Access = 'pull' | 'push' | 'delete' | 'admin'
 export type Identity = 'anonymous' | 'operator'
 
 export interface AccessPolicy {
-  /** open: everything is allowed to everybody. readOnly: nothing but pulling is. */
+  /**
+   * What everybody may do. open: pull, push and delete. readOnly: nothing but pull. What concerns the
+   * whole registry, or files of the server, is the operator's in either.
+   */
   readonly mode: 'open' | 'readOnly'
   readonly deletesEnabled: boolean
 }
@@ -24,6 +27,9 @@ export function refusalOfAccess(
   access: Access,
 ): string | undefined {
   if (access === 'pull' || identity === 'operator') return undefined
+  if (access === 'admin') {
+    return 'only the operator may do this: whoever sends the token in berth.operator.json'
+  }
   if (policy.mode === 'readOnly') return 'the registry is read-only'
   if (access === 'delete' && !policy.deletesEnabled) {
     return 'deleting is switched off on this registry'

@@ -4,6 +4,7 @@ import { managementCommand } from './management-command.js'
 import { limitHelp, limitOption, limitUsage, printPages } from './pages.js'
 import { repositoryPath } from './references.js'
 import { listText, localTimeText, shortened } from './tables.js'
+import { UsageError } from './usage.js'
 
 interface RepositoryAnswer {
   readonly name: string
@@ -13,23 +14,36 @@ interface RepositoryAnswer {
   readonly listed: boolean
 }
 
+interface DeletedAnswer {
+  readonly name: string
+  readonly logicalBytes: number
+  readonly deletedAt: string
+  readonly deletedBy: string
+  readonly goesAt: string
+}
+
 /** What a line has room for. */
 const descriptionLengthMax = 60
 
 export const repoList: Command = managementCommand({
   name: 'repo list',
-  summary: 'Lists the repositories of the catalog.',
+  summary: 'Lists the repositories of the catalog, or those that were deleted.',
   operands: ['[PREFIX]'],
-  options: limitOption,
-  optionsUsage: limitUsage,
-  optionsHelp: limitHelp,
+  options: { ...limitOption, deleted: { type: 'boolean' } },
+  optionsUsage: `[--deleted] ${limitUsage}`,
+  optionsHelp: `  --deleted         those that were deleted and can be brought back\n${limitHelp}`,
   help: 'With a PREFIX, only those whose name begins with it.',
   async run(call) {
     const [prefix] = call.operands
+    const { deleted = false, limit } = call.options
+    if (deleted) {
+      if (prefix !== undefined) throw new UsageError('a PREFIX is not for --deleted')
+      return printDeleted(call, limit)
+    }
     await printPages<RepositoryAnswer>(call, {
       path: '/repositories',
       query: { prefix },
-      limit: call.options.limit,
+      limit,
       titles: ['REPOSITORY', 'SIZE', 'CREATED', 'DESCRIPTION'],
       rowOf: ({ name, logicalBytes, createdAt, description }) => [
         name,
@@ -40,6 +54,24 @@ export const repoList: Command = managementCommand({
     })
   },
 })
+
+function printDeleted(
+  call: Parameters<typeof printPages>[0],
+  limit: string | undefined,
+): Promise<void> {
+  return printPages<DeletedAnswer>(call, {
+    path: '/deleted-repositories',
+    limit,
+    titles: ['REPOSITORY', 'SIZE', 'DELETED', 'BY', 'GOES'],
+    rowOf: ({ name, logicalBytes, deletedAt, deletedBy, goesAt }) => [
+      name,
+      formatBytes(logicalBytes),
+      localTimeText(deletedAt),
+      deletedBy,
+      localTimeText(goesAt),
+    ],
+  })
+}
 
 export const repoShow: Command = managementCommand({
   name: 'repo show',

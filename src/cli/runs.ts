@@ -31,14 +31,15 @@ export const runs: Command = managementCommand({
       path: '/runs',
       query: { kind },
       limit,
-      titles: ['ID', 'KIND', 'STATUS', 'STARTED', 'FINISHED', 'BY'],
-      rowOf: ({ id, kind, status, startedAt, finishedAt, startedBy }) => [
+      titles: ['ID', 'KIND', 'STATUS', 'STARTED', 'FINISHED', 'BY', 'MESSAGE'],
+      rowOf: ({ id, kind, status, startedAt, finishedAt, startedBy, report }) => [
         String(id),
         kind,
         status,
         localTimeText(startedAt),
         finishedAt === undefined ? '' : localTimeText(finishedAt),
         startedBy,
+        typeof report['message'] === 'string' ? report['message'] : '',
       ],
     })
   },

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { errorCode, isDiskFull } from '../errors.js'
+import { errorCode, isDiskFull, RegistryError } from '../errors.js'
 import { BackupFolder } from '../registry/backup/backup-folder.js'
 import {
   Backup,
@@ -20,14 +20,13 @@ export interface BackupReport extends Partial<BackupTally> {
   readonly message?: string
 }
 
-/** How often is written down how far a backup has come. */
-const recordMs = 2_000
-
 /** Backups of a registry while it is used, each a run. */
 export class Backups {
   readonly #options: BackupsOptions
   readonly #log: FastifyBaseLogger
   readonly #runs: Runs<BackupReport>
+  /** Folders are taken one after the other. */
+  #begun: Promise<unknown> = Promise.resolve()
 
   constructor(options: BackupsOptions) {
     this.#options = options
@@ -42,11 +41,30 @@ export class Backups {
    * @throws {@link RegistryError} `REQUEST_INVALID` when the folder cannot be used, `CONFLICT` while it
    *   is, or another backup is under way
    */
-  async begin(
+  begin(
     directory: string,
     request: BackupRequest,
     identity: string,
   ): Promise<BegunRun<BackupReport>> {
+    const begun = this.#begun.then(() => this.#begin(directory, request, identity))
+    this.#begun = begun.catch(() => undefined)
+    return begun
+  }
+
+  /** Stops the backup under way; the one before it stays. */
+  close(): Promise<void> {
+    return this.#runs.close()
+  }
+
+  async #begin(
+    directory: string,
+    request: BackupRequest,
+    identity: string,
+  ): Promise<BegunRun<BackupReport>> {
+    // Before anything is taken: what is refused leaves nothing behind.
+    if (this.#runs.areUnderWay) {
+      throw new RegistryError('CONFLICT', 'a backup run is under way; wait for its end')
+    }
     const { metadata, dataDirectory } = this.#options
     const { registry } = await metadata.getOrigin()
     const folder = await BackupFolder.take(directory, { id: registry, dataDirectory })
@@ -62,11 +80,6 @@ export class Backups {
     }
   }
 
-  /** Stops the backup under way; the one before it stays. */
-  close(): Promise<void> {
-    return this.#runs.close()
-  }
-
   async #make(
     run: RunUnderWay<BackupReport>,
     folder: BackupFolder,
@@ -74,13 +87,8 @@ export class Backups {
   ): Promise<Ending<BackupReport>> {
     const { directory, latest: before } = folder
     const backup = new Backup({ ...this.#options, signal: run.signal }, folder, request)
-    let recordedAt = performance.now()
     try {
-      await backup.make(async () => {
-        if (performance.now() - recordedAt < recordMs) return
-        await run.record(backup.tally)
-        recordedAt = performance.now()
-      })
+      await backup.make(() => run.progress(backup.tally))
     } catch (error) {
       const message = run.signal.aborted ? 'the run was stopped' : expected(error, directory)
       if (message === undefined) throw error

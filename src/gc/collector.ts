@@ -8,7 +8,7 @@ import type {
 } from '../metadata/metadata-store.js'
 import { formatBytes } from '../byte-sizes.js'
 import type { FileRemovals } from '../registry/file-removals.js'
-import { Runs, type BegunRun, type Ending, type RunsOptions } from './runs.js'
+import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
 
 export interface CollectorOptions extends RunsOptions {
   readonly undoMs: number
@@ -93,11 +93,13 @@ export class Collector {
    */
   begin(request: CollectRequest, identity: string): Promise<BegunRun<CollectReport>> {
     const terms = this.#termsOf(request)
-    return this.#runs.begin(request, identity, { removed: NOTHING }, async ({ id, signal }) => {
+    return this.#runs.begin(request, identity, { removed: NOTHING }, async (run) => {
       const plan = await this.#options.metadata.planCollection(terms)
       if (request.dryRun) return this.#told(plan)
-      if (request.confirm !== true && this.#isTooMuch(plan)) return this.#braked(plan)
-      return this.#remove(terms, plan, { isConfirmed: request.confirm === true, id, signal })
+      if (request.confirm !== true && this.#isTooMuch(plan)) {
+        return this.#braked(plan, { isAsked: true })
+      }
+      return this.#remove(terms, plan, { isConfirmed: request.confirm === true, ...run })
     })
   }
 
@@ -120,14 +122,10 @@ export class Collector {
       return undefined
     })
     if (plan === undefined) return
-    const { ended } = await this.#runs.begin(
-      {},
-      'schedule',
-      { removed: NOTHING },
-      async ({ id, signal }) =>
-        this.#isTooMuch(plan)
-          ? this.#braked(plan)
-          : this.#remove(terms, plan, { isConfirmed: false, id, signal }),
+    const { ended } = await this.#runs.begin({}, 'schedule', { removed: NOTHING }, async (run) =>
+      this.#isTooMuch(plan)
+        ? this.#braked(plan, { isAsked: false })
+        : this.#remove(terms, plan, { isConfirmed: false, ...run }),
     )
     if ((await ended).status === 'braked') this.#notBefore = at + brakedMs
   }
@@ -151,11 +149,8 @@ export class Collector {
   async #remove(
     terms: CollectTerms,
     plan: CollectionPlan,
-    run: {
-      readonly isConfirmed: boolean
-      readonly id?: number
-      readonly signal: AbortSignal
-    },
+    run: Pick<RunUnderWay<CollectReport>, 'signal'> &
+      Partial<RunUnderWay<CollectReport>> & { readonly isConfirmed: boolean },
   ): Promise<Ending<CollectReport>> {
     const planned = tallyOfPlan(plan)
     let removed = NOTHING
@@ -169,6 +164,7 @@ export class Collector {
       )
       if (step === undefined) break
       removed = step.removed.reduce(added, removed)
+      await run.progress?.({ planned, removed })
       // The plan may be older than what has become due since.
       if (!run.isConfirmed && step.next && this.#isShare(removed.bytes, plan.bytesOfAll)) {
         const message = this.#brakeText(plan)
@@ -204,8 +200,11 @@ export class Collector {
     }
   }
 
-  #braked(plan: CollectionPlan): Ending<CollectReport> {
-    const { report } = this.#told(plan)
+  /** Those that nobody has asked for come again every hour: what would go is not kept each time. */
+  #braked(plan: CollectionPlan, { isAsked }: { readonly isAsked: boolean }): Ending<CollectReport> {
+    const { report } = isAsked
+      ? this.#told(plan)
+      : { report: { planned: tallyOfPlan(plan), removed: NOTHING } }
     const message = this.#brakeText(plan)
     this.#options.log.warn({ bytes: plan.bytes, bytesOfAll: plan.bytesOfAll }, message)
     return { status: 'braked', report: { ...report, message } }

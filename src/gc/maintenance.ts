@@ -82,7 +82,7 @@ export function createMaintenance(
   }
 
   const { brakePercent } = gc
-  const retention = new Retention(manifests, {
+  const retention = new Retention(manifests, pulls, {
     ...options,
     brakePercent,
     everyMs: config.retention.everyHours * hourMs,

@@ -9,7 +9,8 @@ import type {
   RetentionTerms,
 } from '../metadata/metadata-store.js'
 import type { Manifests } from '../registry/manifests.js'
-import { Runs, type BegunRun, type Ending, type RunsOptions } from './runs.js'
+import type { Pulls } from '../registry/pulls.js'
+import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
 
 export interface RetentionOptions
   extends RunsOptions, Pick<RetentionTerms, 'rules' | 'neverDeleted'> {
@@ -36,7 +37,7 @@ export interface RetentionOutlook extends Omit<RetentionSummary, 'overBrake'> {
 export interface RetentionReport {
   readonly planned?: RetentionOutlook
   readonly deletedTags: number
-  /** Tags that have moved, gone or been protected between the look at them and their delete. */
+  /** Tags that have moved, gone, or been pulled or protected between the look at them and their delete. */
   readonly stayedTags: number
   /** For a person, where it has not come to its end. */
   readonly message?: string
@@ -58,11 +59,13 @@ const deletedAtOnce = 50
  */
 export class Retention {
   readonly #manifests: Manifests
+  readonly #pulls: Pulls
   readonly #options: RetentionOptions
   readonly #runs: Runs<RetentionReport>
 
-  constructor(manifests: Manifests, options: RetentionOptions) {
+  constructor(manifests: Manifests, pulls: Pulls, options: RetentionOptions) {
     this.#manifests = manifests
+    this.#pulls = pulls
     this.#options = options
     this.#runs = new Runs('retention', options)
   }
@@ -81,7 +84,8 @@ export class Retention {
    *
    * @param at - of all pages the same, that of the first
    */
-  list(at: number, limit: number, after?: RetentionPosition): Promise<RetentionPage> {
+  async list(at: number, limit: number, after?: RetentionPosition): Promise<RetentionPage> {
+    await this.#pulls.flush()
     return this.#options.metadata.listRetention({ ...this.#terms(), at }, limit, after)
   }
 
@@ -91,9 +95,7 @@ export class Retention {
    * @throws {@link RegistryError} `CONFLICT` while another run is under way
    */
   begin(request: RetentionRequest, by: string): Promise<BegunRun<RetentionReport>> {
-    return this.#runs.begin(request, by, NOTHING, ({ signal }) =>
-      this.#run(request.confirm === true, signal),
-    )
+    return this.#runs.begin(request, by, NOTHING, (run) => this.#run(request.confirm === true, run))
   }
 
   /**
@@ -115,7 +117,10 @@ export class Retention {
     return this.#runs.close()
   }
 
-  async #run(isConfirmed: boolean, signal: AbortSignal): Promise<Ending<RetentionReport>> {
+  async #run(
+    isConfirmed: boolean,
+    { signal, progress }: RunUnderWay<RetentionReport>,
+  ): Promise<Ending<RetentionReport>> {
     const terms = this.#terms()
     const planned = await this.#foresee(terms)
     if (planned.brake !== undefined && !isConfirmed) {
@@ -124,8 +129,10 @@ export class Retention {
       return { status: 'braked', report: { ...NOTHING, planned, message } }
     }
     let report: RetentionReport = { ...NOTHING, planned }
+    await progress(report)
     let after: RetentionPosition | undefined
     do {
+      await this.#pulls.flush()
       const page = await this.#options.metadata.listRetention(terms, pageSize, after)
       for (let from = 0; from < page.entries.length; from += deletedAtOnce) {
         if (signal.aborted) {
@@ -133,6 +140,8 @@ export class Retention {
           return { status: 'stopped', report: { ...report, message } }
         }
         const some = page.entries.slice(from, from + deletedAtOnce)
+        // What was pulled since the page was read has another time now, and stays.
+        await this.#pulls.flush()
         const went = await Promise.all(some.map((entry) => this.#delete(entry)))
         const deletedTags = went.filter(Boolean).length
         report = {
@@ -140,19 +149,22 @@ export class Retention {
           deletedTags: report.deletedTags + deletedTags,
           stayedTags: report.stayedTags + some.length - deletedTags,
         }
+        await progress(report)
       }
       after = page.next
     } while (after)
     return { status: 'done', report }
   }
 
-  async #delete({ repository, tag, digest, movedAt }: RetentionCandidate): Promise<boolean> {
-    const went = await this.#manifests.deleteSeen(repository, tag, { digest, movedAt }, identity)
+  async #delete({ repository, tag, ...seen }: RetentionCandidate): Promise<boolean> {
+    const went = await this.#manifests.deleteSeen(repository, tag, seen, identity)
+    const { digest } = seen
     if (went) this.#options.log.info({ repository, tag, digest }, 'deleted by a retention rule')
     return went
   }
 
   async #foresee(terms: RetentionTerms): Promise<RetentionOutlook> {
+    await this.#pulls.flush()
     const { metadata, brakePercent, untagged } = this.#options
     const survey = { ...terms, brakePercent, untagged }
     const { overBrake, ...summary } = await metadata.surveyRetention(survey)

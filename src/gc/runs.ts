@@ -17,6 +17,9 @@ export interface Ending<Report> {
   readonly position?: string
 }
 
+/** How often is written down how far a run has come. */
+const progressMs = 2_000
+
 /** A run while it is under way. */
 export interface RunUnderWay<Report> {
   readonly id: number
@@ -26,6 +29,8 @@ export interface RunUnderWay<Report> {
   isCancelled(): boolean
   /** Writes down how far it has come. */
   record(report: Report, position?: string): Promise<void>
+  /** Tells how far it has come: written down now and then, and where it fails. */
+  readonly progress: (report: Report) => Promise<void>
 }
 
 export interface BegunRun<Report> {
@@ -170,11 +175,19 @@ export class Runs<Report extends object> {
     let latest = initial
     const record = async (report: Report, position?: string) => {
       latest = report
-      const progress = { id, status: 'running', report } as const
-      await metadata.recordRun({ ...progress, ...(position !== undefined && { position }) })
+      const row = { id, status: 'running', report } as const
+      await metadata.recordRun({ ...row, ...(position !== undefined && { position }) })
     }
+    let recordedAt = -Infinity
+    const progress = async (report: Report) => {
+      latest = report
+      if (performance.now() - recordedAt < progressMs) return
+      await record(report)
+      recordedAt = performance.now()
+    }
+    const isCancelled = () => !this.#isClosed
     try {
-      const ending = await work({ id, signal, isCancelled: () => !this.#isClosed, record })
+      const ending = await work({ id, signal, isCancelled, record, progress })
       // Before anybody can read that it has ended, and ask for the next one.
       release()
       await metadata.recordRun({ id, ...ending, finishedAt: now() })

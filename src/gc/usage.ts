@@ -33,6 +33,9 @@ export class Usage {
   readonly #options: UsageOptions
   #latest: Promise<UsageFigures> | undefined
   #askedAt = -Infinity
+  #underWay: Promise<UsageFigures> | undefined
+  /** Begins when the one under way has ended. */
+  #next: Promise<UsageFigures> | undefined
 
   constructor(collector: Collector, options: UsageOptions) {
     this.#collector = collector
@@ -41,16 +44,34 @@ export class Usage {
 
   /** @param fresh - not older than this very moment; else than a minute */
   measure({ fresh }: { readonly fresh: boolean }): Promise<UsageFigures> {
-    const at = this.#options.now()
-    if (fresh || this.#latest === undefined || at - this.#askedAt >= freshMs) {
-      this.#askedAt = at
-      const latest = this.#measure(at)
-      this.#latest = latest
-      latest.catch(() => {
-        if (this.#latest === latest) this.#latest = undefined
+    const isRecent = this.#options.now() - this.#askedAt < freshMs
+    if (!fresh && isRecent && this.#latest) return this.#latest
+    if (this.#underWay === undefined) return this.#begin()
+    if (!fresh) return this.#underWay
+    // That one has begun before they asked; however many ask, one more will do.
+    this.#next ??= this.#underWay
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined
+        return this.#begin()
       })
+    return this.#next
+  }
+
+  #begin(): Promise<UsageFigures> {
+    const at = this.#options.now()
+    this.#askedAt = at
+    const figures = this.#measure(at)
+    this.#latest = figures
+    this.#underWay = figures
+    const ended = () => {
+      if (this.#underWay === figures) this.#underWay = undefined
     }
-    return this.#latest
+    figures.then(ended, () => {
+      ended()
+      if (this.#latest === figures) this.#latest = undefined
+    })
+    return figures
   }
 
   async #measure(at: number): Promise<UsageFigures> {

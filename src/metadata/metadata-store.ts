@@ -434,6 +434,8 @@ export interface TagRemoval extends Removal {
 export interface SeenTag {
   readonly digest: Digest
   readonly movedAt: number
+  /** When its manifest had been asked for last; absent when never. */
+  readonly pulledAt?: number
 }
 
 export interface DigestRemoval extends Removal {
@@ -778,6 +780,8 @@ export interface RunsQuery {
   /** Only those with a smaller id. */
   readonly before?: number
   readonly limit: number
+  /** Without the lists in their reports, which may be as long as the rest a thousand times over. */
+  readonly isBrief?: boolean
 }
 
 export interface Upload {

@@ -191,6 +191,32 @@ describe('a list', () => {
   })
 })
 
+describe('what was deleted and stopped', () => {
+  it('is found again: repositories that can be brought back', async () => {
+    const { app, dataDirectory } = await startTestServer()
+    await pushImage(app, 'team/app', 'v1')
+    await berth(dataDirectory, 'repo', 'delete', 'team/app', '--confirm', 'team/app')
+
+    const deleted = rowsOf(await berth(dataDirectory, 'repo', 'list', '--deleted'))
+
+    const time = expect.stringMatching(new RegExp(`^${TIME}$`)) as string
+    const size = expect.stringMatching(/^\d+ B$/) as string
+    expect(deleted).toEqual([['team/app', size, time, 'operator', time]])
+  })
+
+  it('is said with the run that was stopped by the brake', async () => {
+    const { app, dataDirectory } = await startTestServer({ config: { undo: { days: 0 } } })
+    const { digest } = await pushImage(app, 'team/app', 'v1')
+    await app.inject({ method: 'DELETE', url: `/v2/team/app/manifests/${digest}` })
+    await runBerth(['gc', '--now', '--data', dataDirectory])
+
+    const [run] = rowsOf(await berth(dataDirectory, 'runs', '--kind', 'gc', '--limit', '1'))
+
+    expect(run?.slice(1, 3)).toEqual(['gc', 'braked'])
+    expect(run?.at(-1)).toMatch(/more than gc\.brakePercent/)
+  })
+})
+
 describe('a command that is called wrongly', () => {
   it.each([
     [['tag', 'delete', 'app'], 'app names no tag: write REPOSITORY:TAG'],
@@ -199,7 +225,8 @@ describe('a command that is called wrongly', () => {
     [['tag', 'list', ''], 'the name of a repository is missing'],
     [['manifest', 'show', 'app:v1'], 'app:v1 names no digest: write REPOSITORY@DIGEST'],
     [['repo', 'show', 'a', 'b'], "Unexpected argument 'b'"],
-    [['repo', 'list', '--deleted'], "Unknown option '--deleted'"],
+    [['repo', 'show', 'app', '--deleted'], "Unknown option '--deleted'"],
+    [['repo', 'list', 'team/', '--deleted'], 'a PREFIX is not for --deleted'],
     [['history'], 'REPOSITORY[:TAG] is missing'],
   ])('says so: %j', async (args, sentence) => {
     const { dataDirectory } = await startTestServer()

@@ -370,6 +370,13 @@ describe('berth serve cannot start', () => {
     expectSentence(belowFile, new RegExp(`the data directory ${file}/data cannot be used`))
   })
 
+  // There a folder that is there says that it is not, to whoever makes one in it.
+  it.runIf(process.platform === 'linux')('in a data directory below /proc', async () => {
+    const finished = await runBerth(['serve', '--port', '0', '--data', '/proc/berth/data'])
+
+    expectSentence(finished, /the data directory \/proc\/berth\/data cannot be used/)
+  })
+
   it.each([
     ['berth.lock', /the data directory .* cannot be used: /],
     ['berth.pid', /the data directory .* cannot be used: /],

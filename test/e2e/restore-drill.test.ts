@@ -2,6 +2,7 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
+import { operatorTokenIn } from '../support/management.js'
 import { runBerth, startBerth, type Berth } from './support/berth.js'
 import { MIB, newFile, writeLayout } from './support/images.js'
 import { Ledger } from './support/ledger.js'
@@ -105,7 +106,10 @@ it('keeps the backup before whole when the registry is killed while it makes one
     const stop = startLoad(berth, load, random)
     const begun = fetch(`${berth.url}/api/v1/backup/runs`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${operatorTokenIn(dataDirectory)}`,
+      },
       body: JSON.stringify({ directory: backup }),
     })
     expect((await begun).status).toBe(202)

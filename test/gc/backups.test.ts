@@ -428,6 +428,17 @@ describe('a backup', () => {
     await expectImage(await restored(directory), 'v1', LAYER)
   })
 
+  it('is one at a time; one that is refused makes nothing', async () => {
+    const server = await registryWithImage()
+    const [first, second] = [await newFolder(), await newFolder()]
+
+    const answers = await Promise.all([refusalOf(server, first), refusalOf(server, second)])
+
+    expect(answers.map(({ status }) => status)).toEqual([202, 409])
+    expect(existsSync(first)).toBe(true)
+    expect(existsSync(path.dirname(second))).toBe(false)
+  })
+
   it('goes on with one that was interrupted, which has left the one before whole', async () => {
     const server = await registryWithImage()
     const directory = await newFolder()

@@ -15,6 +15,7 @@ import {
   putManifest,
   sha256,
 } from '../support/images.js'
+import { answerOf } from '../support/management.js'
 import { startTestServer, type StartOptions, type TestServer } from '../support/server.js'
 
 const APP = 'team/app'
@@ -215,6 +216,20 @@ describe('collecting', () => {
     expect(await filesIn(store.dataDirectory)).toHaveLength(2)
     expect((await store.collect({ now: true, confirm: true })).status).toBe('done')
     expect(await filesIn(store.dataDirectory)).toHaveLength(1)
+  })
+
+  it('keeps no list of what would go where the brake stops what nobody has asked for', async () => {
+    const store = await startStore({ undo: { days: 0 }, gc: { brakePercent: 25 } })
+    const { digest } = await pushImage(store.app, APP, 'v1', { layers: [layer('a')] })
+    await store.remove(manifestUrl(digest))
+    store.wait(2 * day)
+
+    await store.server.maintenance.collector.runIfDue()
+
+    const { items } = await answerOf<{ items: { id: number }[] }>(store.app, 'GET', '/runs')
+    const run = await answerOf<{ report: object }>(store.app, 'GET', `/runs/${items[0]?.id}`)
+    expect(run).toMatchObject({ status: 'braked', startedBy: 'schedule' })
+    expect(Object.keys(run.report)).toEqual(['planned', 'removed', 'message'])
   })
 
   it('lets a push come back to a digest that it has just removed', async () => {

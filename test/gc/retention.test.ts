@@ -15,12 +15,18 @@ import {
 } from '../support/images.js'
 import { answerOf, ask, problemOf, walkPages } from '../support/management.js'
 import { startTestServer, type testConfig } from '../support/server.js'
+import { tamper } from '../support/verify.js'
 
 const name = 'team/app'
 const AT = 1_700_000_000_000
 const DAY = 24 * 60 * 60 * 1000
 
 type Rule = Partial<Config['retention']['rules'][number]>
+
+interface Run {
+  readonly status: string
+  readonly report: RetentionReport
+}
 
 interface Candidate {
   readonly repository: string
@@ -116,6 +122,21 @@ describe('a retention rule', () => {
     expect((await goes()).sort()).toEqual(['new', 'unused'])
   })
 
+  it('keeps what was pulled this very moment', async () => {
+    const { app, clock, push, goes, run, tags } = await startWithRules([
+      { keepPulledWithinDays: 1 },
+    ])
+    await push('unused')
+    await push('used')
+    clock.at += 3 * DAY
+
+    await app.inject(`/v2/${name}/manifests/used`)
+
+    expect(await goes()).toEqual(['unused'])
+    expect(await run()).toMatchObject({ report: { planned: { tags: 1 }, deletedTags: 1 } })
+    expect(await tags()).toEqual(['used'])
+  })
+
   it('keeps tags by pattern', async () => {
     const { push, goes } = await startWithRules([{ keepTags: ['v*', '*-keep'] }])
     for (const tag of ['v1', 'a-keep', 'keep-a', 'b']) await push(tag)
@@ -200,6 +221,19 @@ describe('a preview', () => {
       expect(items).toEqual(all)
     }
     expect(all).toHaveLength(9)
+  })
+
+  it('goes on from page to page with as many rules as there may be', async () => {
+    const rules = Array.from({ length: 1_000 }, () => ({ keepNewest: 0 }))
+    const { app, push } = await startWithRules(rules)
+    for (const tag of ['1', '2']) await push(tag)
+
+    const first = await answerOf<Preview>(app, 'POST', '/retention/preview', { limit: 1 })
+    const second = await answerOf<Preview>(app, 'POST', '/retention/preview', {
+      cursor: first.nextCursor,
+    })
+
+    expect([...first.items, ...second.items].map(({ tag }) => tag)).toEqual(['2', '1'])
   })
 
   it('is of one moment on all its pages', async () => {
@@ -416,10 +450,12 @@ describe('a run', () => {
     }
   })
 
-  it('leaves a tag alone that has moved since it was looked at, or was deleted', async () => {
+  it('leaves a tag alone that has moved or was pulled since it was looked at, or was deleted', async () => {
     const { push, retention, server, clock, tags, app } = await startWithRules([{ keepNewest: 0 }])
-    for (const tag of ['a', 'b', 'c']) await push(tag)
+    for (const tag of ['a', 'b', 'c', 'd']) await push(tag)
     const { entries } = await retention.list(clock.at, 10)
+    await app.inject(`/v2/${name}/manifests/d`)
+    await server.registry.pulls.flush()
     const moved = await push('a', { config: 'moved' })
     await push('b')
     await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/c` })
@@ -429,8 +465,8 @@ describe('a run', () => {
       manifests.deleteSeen(repository, tag, seen, 'retention'),
     )
 
-    expect(await Promise.all(went)).toEqual([false, false, false])
-    expect(await tags()).toEqual(['a', 'b'])
+    expect(await Promise.all(went)).toEqual([false, false, false, false])
+    expect(await tags()).toEqual(['a', 'b', 'd'])
     const { headers } = await app.inject(`/v2/${name}/manifests/a`)
     expect(headers['docker-content-digest']).toBe(moved.digest)
   })
@@ -467,6 +503,28 @@ describe('a run', () => {
 
     expect(status).toBe('braked')
     expect(report.message).toMatch(/^this would free 10(\.\d)? kB of 1\d(\.\d)? kB, more than /)
+  })
+
+  it('says what it has deleted when it fails', async () => {
+    const { app, clock, dataDirectory, run } = await startWithRules([{ keepNewest: 0 }])
+    const manifest = await prepareImage(app, name)
+    clock.at += 10
+    const names = Array.from({ length: 60 }, (_, index) => `n${10 + index}`)
+    const query = `?tag=${names.join('&tag=')}`
+    await putManifest(app, name, sha256(manifest), manifest, { query })
+    tamper(
+      dataDirectory,
+      `create trigger broken before delete on tags when old.name = 'n10'
+       begin select raise(abort, 'the disk is broken'); end`,
+    )
+
+    await expect(run()).rejects.toThrow()
+
+    const failed = await answerOf<Run>(app, 'GET', '/runs/1')
+    expect(failed.status).toBe('failed')
+    expect(failed.report.planned?.tags).toBe(60)
+    // Those that share a transaction with it stay as well.
+    expect(failed.report.deletedTags).toBe(50)
   })
 
   it('is the only one', async () => {

@@ -45,6 +45,23 @@ it.each([
   expect(await Promise.all(begun)).toMatchObject([{ id: 2 }])
 })
 
+it('say how far they have come, while they are under way and when they fail', async () => {
+  const { runs, store } = await startRuns(async () => undefined)
+  const underWay: unknown[] = []
+  const { ended } = await runs.begin({}, 'tester', {}, async ({ progress }) => {
+    await progress({ removed: 1 })
+    underWay.push(...(await store.listRuns({ limit: 1 })))
+    await progress({ removed: 2 })
+    throw new Error('broken')
+  })
+  await ended.catch(() => undefined)
+
+  expect(underWay).toMatchObject([{ status: 'running', report: { removed: 1 } }])
+  expect(await store.listRuns({ limit: 1 })).toMatchObject([
+    { status: 'failed', report: { removed: 2, message: 'broken' } },
+  ])
+})
+
 it('are closed when the rows of what has ended are written', async () => {
   let isWritten = false
   const { runs, store } = await startRuns(async () => {

@@ -61,6 +61,19 @@ describe('runs of gc', () => {
 })
 
 describe('usage', () => {
+  it('is added up once for all who ask while it is, and once more for those who want it fresh', async () => {
+    const { server } = await startTestServer()
+    const { usage } = server.maintenance
+
+    const first = usage.measure({ fresh: false })
+    const fresh = Array.from({ length: 20 }, () => usage.measure({ fresh: true }))
+    const figures = await Promise.all([first, ...fresh, usage.measure({ fresh: false })])
+
+    expect(new Set(figures).size).toBe(2)
+    expect(new Set(figures.slice(1, -1)).size).toBe(1)
+    expect(figures[1]).not.toBe(figures[0])
+  })
+
   it('tells what is stored, what is on its way out, and when that goes', async () => {
     const now = Date.now()
     const { app } = await startTestServer({ now: () => now })

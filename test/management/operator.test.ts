@@ -69,6 +69,29 @@ describe('the operator file', () => {
 })
 
 describe('the operator', () => {
+  it.each<['GET' | 'POST' | 'DELETE', string, object?]>([
+    ['GET', '/runs'],
+    ['GET', '/runs/1'],
+    ['GET', '/gc'],
+    ['POST', '/gc/runs', { dryRun: true }],
+    ['GET', '/retention'],
+    ['POST', '/retention/preview', {}],
+    ['POST', '/retention/runs', {}],
+    ['GET', '/verify'],
+    ['POST', '/verify/runs', {}],
+    ['DELETE', '/verify/runs/current'],
+    ['POST', '/backup/runs', { directory: 'not/absolute' }],
+  ])('alone may %s %s, whatever others may push', async (method, path, body) => {
+    const { app } = await startTestServer({ config: { access: { mode: 'open' } } })
+
+    const refused = await ask(app, method, path, { ...(body && { body }), token: null })
+    const taken = await ask(app, method, path, body && { body })
+
+    expect(refused.statusCode).toBe(403)
+    expect(problemOf(refused).code).toBe('DENIED')
+    expect(taken.statusCode).not.toBe(403)
+  })
+
   it.each(['wrong', '', 'é'])('is nobody with another token: "%s"', async (token) => {
     const { app } = await startTestServer()
 

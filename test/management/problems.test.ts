@@ -1,10 +1,15 @@
 import { request } from 'node:http'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { pushImage } from '../support/images.js'
 import { ask, problemOf } from '../support/management.js'
-import { startTestServer } from '../support/server.js'
+import { operatorTokenOf, startTestServer } from '../support/server.js'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+function operatorHeaders(app: Parameters<typeof operatorTokenOf>[0]) {
+  return { authorization: `Bearer ${operatorTokenOf(app)}` }
+}
 
 describe('a refusal of the management API', () => {
   it.each([
@@ -22,7 +27,7 @@ describe('a refusal of the management API', () => {
   ])('is a problem document: %.60s', async (url, status, code) => {
     const { app } = await startTestServer()
 
-    const response = await app.inject(url)
+    const response = await app.inject({ url, headers: operatorHeaders(app) })
 
     expect(response.statusCode).toBe(status)
     expect(response.headers['content-type']).toBe('application/problem+json')
@@ -51,6 +56,25 @@ describe('a refusal of the management API', () => {
       expect(response.headers.allow).toBe('GET')
     },
   )
+
+  it.each([
+    ['DELETE', '/repositories/app/tags/v1?dryRun=true', undefined, 'dryRun'],
+    ['DELETE', '/repositories/app/tags/v1', { dryRun: true }, 'body'],
+    ['GET', '/repositories/app?bogus=1', undefined, 'bogus'],
+    ['GET', '/gc?x=1', undefined, 'x'],
+    ['GET', '/openapi.json?x=1', undefined, 'x'],
+  ] as const)('is for what %s %s does not know, and nothing has changed', async (...request) => {
+    const [method, path, body, unknown] = request
+    const { app } = await startTestServer()
+    await pushImage(app, 'app', 'v1')
+
+    const response = await ask(app, method, path, { body })
+
+    expect(response.statusCode).toBe(400)
+    expect(problemOf(response)).toMatchObject({ code: 'REQUEST_INVALID' })
+    expect(problemOf(response).detail).toContain(unknown)
+    expect((await app.inject('/v2/app/manifests/v1')).statusCode).toBe(200)
+  })
 
   it('names every member that is wrong', async () => {
     const { app } = await startTestServer()

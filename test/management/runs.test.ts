@@ -41,6 +41,32 @@ describe('GET /api/v1/runs', () => {
   })
 })
 
+describe('a long report', () => {
+  const lists = {
+    findings: [{ kind: 'blob-missing' }],
+    wouldRemove: [{ kind: 'blob' }],
+    planned: { tags: 1, repositories: [{ repository: 'app', tags: 1, tagsOfAll: 1 }] },
+  }
+
+  it('is whole where its run is asked for, and has no lists among others', async () => {
+    const dataDirectory = await temporaryDirectory()
+    const store = await SqliteMetadataStore.open({ file: path.join(dataDirectory, 'berth.db') })
+    const run = { kind: 'gc', at: 0, identity: 'operator', options: {} } as const
+    const id = await store.beginRun({ ...run, report: { ...lists, findingCount: 1 } })
+    await store.close()
+    const { app } = await startTestServer({ dataDirectory })
+
+    const whole = await answerOf<object>(app, 'GET', `/runs/${id}`)
+    const all = await walkPages<object>(app, '/runs', 10)
+    const ofKind = await walkPages<object>(app, '/runs?kind=gc', 10)
+
+    expect(whole).toMatchObject({ report: { ...lists, findingCount: 1 } })
+    const brief = { ...whole, report: { findingCount: 1, planned: { tags: 1 } } }
+    expect(all.items).toEqual([brief])
+    expect(ofKind.items).toEqual([brief])
+  })
+})
+
 describe('GET /api/v1/runs/{id}', () => {
   it('tells how a run has ended', async () => {
     const { app, ids } = await startWithRuns()

@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { loadConfig, type Config } from '../../src/config.js'
 import type { DurabilityLostError } from '../../src/errors.js'
+import { readOperatorFile } from '../../src/operator-file.js'
 import { startServer, type Server } from '../../src/server.js'
 import { temporaryDirectory } from './directories.js'
 
@@ -32,6 +33,13 @@ export interface TestServer {
   readonly dataDirectory: string
 }
 
+const operatorTokens = new WeakMap<FastifyInstance, string>()
+
+/** What makes a request to a test server one of its operator. */
+export function operatorTokenOf(app: FastifyInstance): string | undefined {
+  return operatorTokens.get(app)
+}
+
 /** A whole registry on a free port; closed when the test is over. */
 export async function startTestServer(options: StartOptions = {}): Promise<TestServer> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
@@ -47,6 +55,8 @@ export async function startTestServer(options: StartOptions = {}): Promise<TestS
       }),
   })
   onTestFinished(() => server.close())
+  const access = readOperatorFile(dataDirectory)
+  if (access) operatorTokens.set(server.app, access.token)
   const { port } = server.address
   return { app: server.app, server, url: `http://127.0.0.1:${port}`, port, dataDirectory }
 }

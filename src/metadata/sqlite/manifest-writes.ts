@@ -1,7 +1,13 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type { DeletedTags, ManifestRemoval, PutManifest, TagRemoval } from '../metadata-store.js'
+import type {
+  DeletedTags,
+  ManifestRemoval,
+  PutManifest,
+  SeenTag,
+  TagRemoval,
+} from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'
@@ -9,7 +15,7 @@ import type { Keeping } from './keeping.js'
 import type { QuotaGuard } from './quota-guard.js'
 import type { Repositories } from './repositories.js'
 import type { KeptTagsLook, TagGuard } from './tag-guard.js'
-import type { TagWrites } from './tag-writes.js'
+import type { TagTarget, TagWrites } from './tag-writes.js'
 import type { Untagging } from './untagging.js'
 
 interface ManifestRow {
@@ -140,8 +146,10 @@ export class ManifestWrites {
       })
     }
     this.#guard.requireDeletable({ repository, tag }, tagRules)
-    if (seen && (target.digest !== seen.digest || target.updated_at !== seen.movedAt)) {
-      throw new RegistryError('CONFLICT', 'the tag has moved meanwhile', { details: [{ tag }] })
+    if (seen && !isAsSeen(target, seen)) {
+      throw new RegistryError('CONFLICT', 'the tag has moved or was pulled meanwhile', {
+        details: [{ tag }],
+      })
     }
     this.#tags.remove({ repositoryId, tag, ...change }, target)
   }
@@ -185,4 +193,12 @@ export class ManifestWrites {
       { details: [...missing].map((digest) => ({ digest })) },
     )
   }
+}
+
+function isAsSeen(target: TagTarget, { digest, movedAt, pulledAt }: SeenTag): boolean {
+  return (
+    target.digest === digest &&
+    target.updated_at === movedAt &&
+    (target.pulled_at ?? undefined) === pulledAt
+  )
 }

@@ -21,29 +21,36 @@ interface RunRow {
 export const LAST_CONTENT_RUN = `select id from runs
   where kind = 'verify' and json_extract(options, '$.content') = 1 order by id desc limit 1`
 
+interface Lists {
+  readonly before: Statement<[number, number], RunRow>
+  readonly ofKindBefore: Statement<[string, number, number], RunRow>
+}
+
+/** Cut before it gets to JavaScript: whole, a page could be hundreds of megabytes. */
+const BRIEF_REPORT = `json_remove(report, '$.findings', '$.wouldRemove', '$.planned.repositories')`
+
 /** What tells of the runs of maintenance. */
 export class RunReads {
-  readonly #before: Statement<[number, number], RunRow>
-  readonly #ofKindBefore: Statement<[string, number, number], RunRow>
+  readonly #whole: Lists
+  readonly #brief: Lists
   readonly #find: Statement<[number], RunRow>
   readonly #findLastContent: Statement<[], RunRow>
 
   constructor(connection: Connection) {
-    this.#before = connection.prepare('select * from runs where id < ? order by id desc limit ?')
-    this.#ofKindBefore = connection.prepare(
-      'select * from runs where kind = ? and id < ? order by id desc limit ?',
-    )
-    this.#find = connection.prepare('select * from runs where id = ?')
+    this.#whole = prepareLists(connection, 'report')
+    this.#brief = prepareLists(connection, BRIEF_REPORT)
+    this.#find = connection.prepare(`select ${columns('report')} from runs where id = ?`)
     this.#findLastContent = connection.prepare(
-      `select * from runs where id = (${LAST_CONTENT_RUN})`,
+      `select ${columns('report')} from runs where id = (${LAST_CONTENT_RUN})`,
     )
   }
 
-  list({ kind, before = Number.MAX_SAFE_INTEGER, limit }: RunsQuery): Run[] {
+  list({ kind, before = Number.MAX_SAFE_INTEGER, limit, isBrief = false }: RunsQuery): Run[] {
+    const lists = isBrief ? this.#brief : this.#whole
     const rows =
       kind === undefined
-        ? this.#before.all(before, limit)
-        : this.#ofKindBefore.all(kind, before, limit)
+        ? lists.before.all(before, limit)
+        : lists.ofKindBefore.all(kind, before, limit)
     return rows.map(runOf)
   }
 
@@ -55,6 +62,18 @@ export class RunReads {
   findLastContent(): Run | undefined {
     const row = this.#findLastContent.get()
     return row && runOf(row)
+  }
+}
+
+function columns(report: string): string {
+  return `id, kind, status, started_at, finished_at, started_by, options, ${report} as report, position`
+}
+
+function prepareLists(connection: Connection, report: string): Lists {
+  const runs = `select ${columns(report)} from runs`
+  return {
+    before: connection.prepare(`${runs} where id < ? order by id desc limit ?`),
+    ofKindBefore: connection.prepare(`${runs} where kind = ? and id < ? order by id desc limit ?`),
   }
 }
 

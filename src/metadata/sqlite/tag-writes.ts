@@ -8,6 +8,7 @@ export interface TagTarget {
   readonly manifest_id: number
   readonly digest: string
   readonly updated_at: number
+  readonly pulled_at: number | null
 }
 
 interface TagRow extends TagTarget {
@@ -45,7 +46,7 @@ export class TagWrites {
     this.#history = history
     this.#keeping = keeping
     this.#find = connection.prepare(
-      `select t.manifest_id, t.updated_at, m.digest, u.deleted_at, u.deleted_by from tags t
+      `select t.manifest_id, t.updated_at, m.digest, m.pulled_at, u.deleted_at, u.deleted_by from tags t
        join manifests m on m.id = t.manifest_id
        left join untaggings u on u.manifest_id = t.manifest_id and u.generation = t.generation
        where t.repository_id = ? and t.name = ?`,
