@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline/promises'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
 import { repositoryPath } from './references.js'
-import { localTimeText } from './tables.js'
-import { UsageError } from './usage.js'
+import { countText, localTimeText } from './tables.js'
+import { EXIT_FAILED, EXIT_OK, UsageError } from './usage.js'
 
 export const repoDelete: Command = managementCommand({
   name: 'repo delete',
@@ -31,6 +31,8 @@ interface Restored {
   readonly changed?: boolean
   readonly tags?: readonly string[]
   readonly tagCount?: number
+  readonly lostCount?: number
+  readonly keptCount?: number
 }
 
 export const restore: Command = managementCommand({
@@ -53,6 +55,8 @@ TIME is as berth history prints it, or less of it: 2026-11-21, 2026-11-21T18:30.
     const path = `${repositoryPath(name)}/restore`
     const restored = await management.request<Restored>('POST', path, body)
     print(restored, () => `${restoredText(what, restored)}\n`)
+    const { lostCount = 0, keptCount = 0 } = restored
+    return lostCount + keptCount === 0 ? EXIT_OK : EXIT_FAILED
   },
 })
 
@@ -78,14 +82,24 @@ function parseTime(text: string): string {
   return new Date(time).toISOString()
 }
 
-function restoredText(what: string, { digest, changed, tags, tagCount }: Restored): string {
+function restoredText(what: string, restored: Restored): string {
+  const { digest, changed, tags, tagCount, lostCount = 0, keptCount = 0 } = restored
   if (digest !== undefined) {
     return changed ? `${what} points to ${digest}.` : `${what} pointed to ${digest} already.`
   }
   if (tags === undefined || tagCount === undefined) return `${what} is back.`
-  if (tagCount === 0) return `${what}: no tag had to be brought back.`
   const more = tagCount > tags.length ? ` and ${tagCount - tags.length} more` : ''
-  return `${what}: back are ${tags.join(', ')}${more}.`
+  const lines = [
+    tagCount > 0 && `${what}: back are ${tags.join(', ')}${more}.`,
+    lostCount > 0 && `${cannotBeBack(lostCount)}: what was there then is gone for good.`,
+    keptCount > 0 && `${cannotBeBack(keptCount)}: immutable, and pointing elsewhere by now.`,
+  ].filter((line) => line !== false)
+  return lines.length > 0 ? lines.join('\n') : `${what}: no tag had to be brought back.`
+}
+
+/** `1 tag cannot be brought back` */
+function cannotBeBack(count: number): string {
+  return `${countText(count, 'tag')} cannot be brought back`
 }
 
 async function ask(question: string): Promise<string> {

@@ -279,6 +279,24 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   restoreTag(restore: RestoreTag): Promise<RestoredTag>
 
   /**
+   * Tags that have changed after a time, by name: those that may have pointed elsewhere then. Up to `limit`
+   * of them, and fewer where many others lie between. Tags that go along with a manifest are among them
+   * once {@link removeDeletedTags} has been there.
+   *
+   * @returns after which tag to go on; without that there are no more
+   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   */
+  listChangedTags(query: ChangedTagsQuery): Promise<ChangedTags>
+
+  /**
+   * Points tags to what they pointed to at a time, as {@link restoreTag} does with one. Those that were not
+   * there then stay as they are, and so do those that cannot be brought back, which are counted.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   */
+  restoreTagsAt(restore: RestoreTagsAt): Promise<RestoredTagsAt>
+
+  /**
    * Brings back a manifest that was deleted by its digest, with the children that were, too.
    *
    * @returns when it was deleted, for {@link restoreTagsOf}
@@ -617,6 +635,36 @@ export interface RestoredTag {
   readonly digest: Digest
   /** Whether it pointed elsewhere until now. */
   readonly changed: boolean
+}
+
+export interface ChangedTagsQuery {
+  readonly repository: RepositoryName
+  /** Only tags that have changed after this. */
+  readonly since: number
+  /** Only tags that come behind this one. */
+  readonly after: string
+  readonly limit: number
+}
+
+export interface ChangedTags {
+  readonly tags: readonly Tag[]
+  readonly next?: string
+}
+
+export interface RestoreTagsAt extends Removal {
+  readonly tags: readonly Tag[]
+  readonly tagRules: TagRules
+  /** What they pointed to then. */
+  readonly time: number
+}
+
+export interface RestoredTagsAt {
+  /** Those that point elsewhere than before, or are there again. */
+  readonly tags: readonly Tag[]
+  /** How many stay as they are because what they pointed to is gone for good. */
+  readonly lostCount: number
+  /** How many stay as they are because they are immutable. */
+  readonly keptCount: number
 }
 
 export interface RestoreManifest {

@@ -132,6 +132,22 @@ describe.each(['with', 'without'])('%s a server', (server) => {
     expect(rowsOf(newest)).toEqual(rowsOf(ofTag).slice(0, 1))
   })
 
+  it('tags of a time that cannot be brought back are told, and are a failure', async () => {
+    const { dataDirectory } = await open()
+    const history = await berth(dataDirectory, 'history', 'other', '--json')
+    const { items } = JSON.parse(history) as { items: { at: string }[] }
+    const at = items[0]?.at ?? ''
+    await berth(dataDirectory, 'tag', 'delete', 'other:v1')
+    expect(await berth(dataDirectory, 'restore', `other@${at}`)).toBe(`other@${at}: back are v1.\n`)
+    await berth(dataDirectory, 'tag', 'delete', 'other:v1')
+    await berth(dataDirectory, 'gc', '--purge', '--confirm')
+
+    const { code, stdout } = await runBerth(['restore', `other@${at}`, '--data', dataDirectory])
+
+    expect(code).toBe(1)
+    expect(stdout).toBe('1 tag cannot be brought back: what was there then is gone for good.\n')
+  })
+
   it('what is refused is said in one sentence', async () => {
     const { dataDirectory } = await open()
     const said = async (...args: string[]) => {

@@ -1,9 +1,19 @@
+import { setImmediate } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
 import type { ReviewPosition } from '../../src/metadata/metadata-store.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
-import { indexOf, OCI_INDEX, pushBlob, pushImage, putManifest, sha256 } from '../support/images.js'
+import {
+  indexOf,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  pushBlob,
+  pushImage,
+  putManifest,
+  sha256,
+} from '../support/images.js'
 
 // What has to be so where collecting and undoing meet; most of it was found by the model test.
 
@@ -201,3 +211,106 @@ it('keeps the promise of a blob when a manifest of the same bytes is deleted, an
     expect(await status(`${name}/${kept}/${digest}`)).toBe(200)
   }
 })
+
+it('brings back every tag as it was at a time, whenever others that went before came into the history', async () => {
+  const { app, undo, store, wait, remove, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'x')
+  await pushImage(app, APP, 'y')
+  // More than go with the delete itself; their history is written when somebody tidies up.
+  const many = await pushManyTags(app, 300)
+  wait(1000)
+  expect(await remove(`${APP}/manifests/${many.digest}`)).toBe(202)
+  wait(1000)
+  const time = store.now
+  wait(1000)
+  for (const text of ['x', 'y']) expect(await remove(`${APP}/manifests/${text}`)).toBe(202)
+
+  const restored = await undo.restoreTags(APP, time, 'tester', signal)
+
+  expect(restored).toMatchObject({ tags: ['x', 'y'], tagCount: 2, lostCount: 0, keptCount: 0 })
+  expect(await digestOfTag('x')).toBe(digest)
+  expect(await digestOfTag(many.tags[0] ?? '')).toBeUndefined()
+})
+
+it('brings back a tag once that has moved many times since', async () => {
+  const { app, undo, store, wait, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'latest', { config: 'first' })
+  const time = store.now
+  for (const config of ['second', 'third', 'second', 'first', 'third']) {
+    wait(1000)
+    await pushImage(app, APP, 'latest', { config })
+  }
+  wait(1000)
+
+  const restored = await undo.restoreTags(APP, time, 'tester', signal)
+
+  expect(restored).toMatchObject({ tags: ['latest'], tagCount: 1 })
+  expect(await digestOfTag('latest')).toBe(digest)
+  expect(await undo.restoreTags(APP, time, 'tester', signal)).toMatchObject({ tagCount: 0 })
+})
+
+it('tells how many tags of a time cannot be brought back, as what they pointed to is gone for good', async () => {
+  const { app, undo, store, wait, remove, collect, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'kept', { config: 'kept' })
+  for (const text of ['v1', 'v2']) await pushImage(app, APP, text, { config: text })
+  const time = store.now
+  wait(1000)
+  await pushImage(app, APP, 'younger', { config: 'kept' })
+  for (const text of ['kept', 'v1', 'v2', 'younger']) await remove(`${APP}/manifests/${text}`)
+  await pushImage(app, APP, 'holds', { config: 'kept' })
+  wait(1000)
+  await collect({ purge: true, confirm: true })
+
+  const restored = await undo.restoreTags(APP, time, 'tester', signal)
+
+  expect(restored).toMatchObject({ tags: ['kept'], tagCount: 1, lostCount: 2, keptCount: 0 })
+  expect(await digestOfTag('kept')).toBe(digest)
+})
+
+it.each([
+  ['every tag as it was at a time', 'time'],
+  ['a manifest with its tags', 'digest'],
+] as const)('ends early to bring back %s when whoever asked has left', async (_, what) => {
+  const { app, undo, store, wait, remove } = await startStore()
+  const { digest, tags } = await pushManyTags(app, 1000)
+  const time = store.now
+  wait(1000)
+  expect(await remove(`${APP}/manifests/${digest}`)).toBe(202)
+  await store.registry.manifests.untag(signal)
+  wait(1000)
+  const client = new AbortController()
+
+  const restoring =
+    what === 'time'
+      ? undo.restoreTags(APP, time, 'tester', client.signal)
+      : undo.restoreManifest(APP, digest, 'tester', client.signal)
+  while ((await store.metadata.listTags(APP, { limit: 1 })).entries.length === 0) {
+    await setImmediate()
+  }
+  client.abort()
+
+  const { tagCount } = await restoring
+  expect(tagCount).toBeGreaterThan(0)
+  expect(tagCount).toBeLessThan(tags.length)
+  expect((await store.metadata.listTags(APP, { limit: 2000 })).entries).toHaveLength(tagCount)
+  // Whoever asks again gets the rest.
+  const rest =
+    what === 'time'
+      ? await undo.restoreTags(APP, time, 'tester', signal)
+      : await undo.restoreManifest(APP, digest, 'tester', signal)
+  expect(rest.tagCount).toBe(tags.length - tagCount)
+})
+
+/** One image under many tags, which are there at once. */
+async function pushManyTags(app: FastifyInstance, count: number) {
+  const tags = Array.from({ length: count }, (_, index) => `many-${String(index).padStart(4, '0')}`)
+  const image = await pushImage(app, APP, undefined, { config: 'of many tags' })
+  for (let from = 0; from < count; from += 100) {
+    const some = tags.slice(from, from + 100).map((text) => `tag=${text}`)
+    const url = `/v2/${APP}/manifests/${image.digest}?${some.join('&')}`
+    const headers = { 'content-type': OCI_MANIFEST }
+    const response = await app.inject({ method: 'PUT', url, headers, payload: image.manifest })
+    expect(response.statusCode).toBe(201)
+  }
+  return { digest: image.digest, tags }
+}

@@ -80,12 +80,30 @@ describe('POST of a restore', () => {
     await app.inject({ method: 'DELETE', url: `/v2/${APP}/manifests/${digest}` })
     expect(await digestOf(app, 'a')).toBeUndefined()
 
-    const restored = await answerOf<{ tags: string[]; tagCount: number }>(app, 'POST', restore, {
-      at,
+    const restored = await answerOf(app, 'POST', restore, { at })
+
+    expect(restored).toEqual({ tags: ['a', 'b'], tagCount: 2, lostCount: 0, keptCount: 0 })
+    expect(await digestOf(app, 'b')).toBe(digest)
+  })
+
+  it('tells how many tags of a time stay as they are, as they are immutable', async () => {
+    let now = Date.now()
+    const first = await startTestServer({ now: () => now })
+    await pushImage(first.app, APP, 'v1', { config: 'one' })
+    const at = new Date(now).toISOString()
+    now += 1000
+    const { digest } = await pushImage(first.app, APP, 'v1', { config: 'two' })
+    await first.server.close()
+    const { app } = await startTestServer({
+      now: () => now,
+      dataDirectory: first.dataDirectory,
+      config: { tags: { immutable: [{ repositories: '**', tags: 'v*' }] } },
     })
 
-    expect({ ...restored, tags: restored.tags.sort() }).toEqual({ tags: ['a', 'b'], tagCount: 2 })
-    expect(await digestOf(app, 'b')).toBe(digest)
+    const restored = await answerOf(app, 'POST', restore, { at })
+
+    expect(restored).toEqual({ tags: [], tagCount: 0, lostCount: 0, keptCount: 1 })
+    expect(await digestOf(app, 'v1')).toBe(digest)
   })
 
   it('brings back a manifest with the tags that went with it', async () => {

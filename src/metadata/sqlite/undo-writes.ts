@@ -1,14 +1,16 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type { RepositoryName } from '../../oci/reference.js'
+import type { RepositoryName, Tag } from '../../oci/reference.js'
 import type {
   RepositoryRemoval,
   RestoredTag,
   RestoredTags,
+  RestoredTagsAt,
   RestoreManifest,
   RestoreRepository,
   RestoreTag,
+  RestoreTagsAt,
   RestoreTagsOf,
 } from '../metadata-store.js'
 import type { Connection } from './connection.js'
@@ -35,6 +37,13 @@ interface Author {
   readonly identity: string
   readonly at: number
 }
+
+interface Change extends Author {
+  /** When what it frees may be looked at. */
+  readonly reviewAt: number
+}
+
+type TagAtTime = Pick<RestoreTag, 'tag' | 'at' | 'reviewAt'> & { readonly time: number }
 
 /** What brings back what was deleted or overwritten; each method runs inside a transaction. */
 export class UndoWrites {
@@ -185,24 +194,49 @@ export class UndoWrites {
   }
 
   restoreTag(restore: RestoreTag): RestoredTag {
-    const { repository, tag, time, identity, at, reviewAt } = restore
+    const { repository, tag, time, tagRules } = restore
     const repositoryId = this.#repositories.get(repository)
     const current = this.#tags.settle(repositoryId, tag)
     const digest =
       time === undefined
         ? this.#targetBefore(repositoryId, tag)
         : this.#targetAt(repositoryId, { ...restore, time }, current)
+    if (digest === undefined) throw unknown('the tag was not there at that time', { tag })
     if (current?.digest === digest) return { digest, changed: false }
     const manifest = this.#findKept.get(repositoryId, digest)
     if (manifest === undefined) {
       throw unknown('what the tag pointed to is gone for good', { tag, digest })
     }
-    this.#bringBack(repositoryId, manifest, { identity, at })
-    const { id: manifestId, generation } = manifest
-    this.#guard.requireMovable({ repository, repositoryId, tag, manifestId }, restore.tagRules)
-    const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
-    this.#tags.move({ ...move, action: 'restored' })
+    const manifestId = manifest.id
+    this.#guard.requireMovable({ repository, repositoryId, tag, manifestId }, tagRules)
+    this.#bringBack(repositoryId, manifest, restore)
+    this.#point(repositoryId, tag, manifest, restore)
     return { digest, changed: true }
+  }
+
+  restoreTagsAt(restore: RestoreTagsAt): RestoredTagsAt {
+    const repositoryId = this.#repositories.get(restore.repository)
+    const tags: Tag[] = []
+    let [lostCount, keptCount] = [0, 0]
+    for (const tag of restore.tags) {
+      const current = this.#tags.settle(repositoryId, tag)
+      const digest = this.#targetAt(repositoryId, { ...restore, tag }, current)
+      if (digest === undefined || digest === current?.digest) continue
+      const manifest = this.#findKept.get(repositoryId, digest)
+      if (manifest === undefined) {
+        lostCount++
+        continue
+      }
+      const manifestId = manifest.id
+      if (!this.#guard.isMovable({ repositoryId, tag, manifestId }, restore.tagRules)) {
+        keptCount++
+        continue
+      }
+      this.#bringBack(repositoryId, manifest, restore)
+      this.#point(repositoryId, tag, manifest, restore)
+      tags.push(tag)
+    }
+    return { tags, lostCount, keptCount }
   }
 
   restoreManifest({ repository, digest, identity, at }: RestoreManifest) {
@@ -219,18 +253,16 @@ export class UndoWrites {
   }
 
   restoreTagsOf(restore: RestoreTagsOf): RestoredTags {
-    const { repository, digest, deletedAt, after, limit, identity, at, reviewAt } = restore
+    const { repository, digest, deletedAt, after, limit } = restore
     const repositoryId = this.#repositories.get(repository)
     const manifest = this.#findKept.get(repositoryId, digest)
     // Deleted again in between.
     if (manifest === undefined || manifest.deleted_at !== null) return { tags: [] }
-    const { id: manifestId, generation } = manifest
     const gone = this.#tagsOf.all(repositoryId, digest, deletedAt, after, limit)
     const tags: string[] = []
     for (const tag of gone) {
       if (this.#tags.settle(repositoryId, tag) !== undefined) continue
-      const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
-      this.#tags.move({ ...move, action: 'restored' })
+      this.#point(repositoryId, tag, manifest, restore)
       tags.push(tag)
     }
     const next = gone.length < limit ? undefined : gone.at(-1)
@@ -254,24 +286,26 @@ export class UndoWrites {
   }
 
   /**
-   * What a tag pointed to at a time. Inside the undo window, how it came to be so may be forgotten by
+   * What a tag pointed to at a time; undefined when it was not there. Inside the undo window, how it came to be so may be forgotten by
    * now: then the change that came next tells it, or, without one, what the tag points to still.
    */
   #targetAt(
     repositoryId: number,
-    { tag, time, at, reviewAt }: RestoreTag & { readonly time: number },
+    { tag, time, at, reviewAt }: TagAtTime,
     current: TagTarget | undefined,
-  ): Digest {
-    const told = (): Digest | null | undefined => {
-      const change = this.#atTime.get(repositoryId, tag, time)
-      if (change) return change.to_digest
-      if (time < at - (reviewAt - at)) return undefined
-      const next = this.#afterTime.get(repositoryId, tag, time)
-      return next ? next.from_digest : (current?.digest as Digest | undefined)
-    }
-    const digest = told()
-    if (digest) return digest
-    throw unknown('the tag was not there at that time', { tag })
+  ): Digest | undefined {
+    const change = this.#atTime.get(repositoryId, tag, time)
+    if (change) return change.to_digest ?? undefined
+    if (time < at - (reviewAt - at)) return undefined
+    const next = this.#afterTime.get(repositoryId, tag, time)
+    return next ? (next.from_digest ?? undefined) : (current?.digest as Digest | undefined)
+  }
+
+  #point(repositoryId: number, tag: string, manifest: KeptManifest, change: Change): void {
+    const { id: manifestId, generation, digest } = manifest
+    const { identity, at, reviewAt } = change
+    const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
+    this.#tags.move({ ...move, action: 'restored' })
   }
 
   /** Makes a manifest be there again, and what it cannot be used without. */

@@ -50,6 +50,7 @@ type WriteName =
   | 'restoreManifest'
   | 'restoreRepository'
   | 'restoreTag'
+  | 'restoreTagsAt'
   | 'restoreTagsOf'
   | 'requireRoom'
   | 'storeUpload'
@@ -148,6 +149,7 @@ export function prepareWrites(connection: Connection): Writes {
     restoreManifest: (...args) => undo.restoreManifest(...args),
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
+    restoreTagsAt: (...args) => undo.restoreTagsAt(...args),
     restoreTagsOf: (...args) => undo.restoreTagsOf(...args),
     requireRoom: (...args) => quotas.requireRoom(...args),
     stopRuns: (at) => runs.stopRuns(at),
