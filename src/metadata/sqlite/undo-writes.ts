@@ -64,7 +64,7 @@ export class UndoWrites {
   readonly #findKept: Statement<[number, string], KeptManifest>
   readonly #revive: Statement<[number]>
   readonly #relink: Statement<[number, number, number], string>
-  readonly #deletedChildren: Statement<[number, number], KeptManifest>
+  readonly #deletedChildren: Statement<[number], KeptManifest>
   readonly #deletion: Statement<[number, string], number>
   readonly #tagsOf: Statement<[number, string, number, string, number], string>
 
@@ -138,9 +138,9 @@ export class UndoWrites {
       )
       .pluck()
     this.#deletedChildren = connection.prepare(
-      `select ${keptColumns} from manifests m
-       where m.repository_id = ? and m.deleted_at is not null
-         and m.digest in (select digest from manifest_references where manifest_id = ?)`,
+      `select ${keptColumns} from manifest_references r
+       cross join manifests m on m.repository_id = r.repository_id and m.digest = r.digest
+       where r.manifest_id = ? and r.kind = 'child' and m.deleted_at is not null`,
     )
     this.#deletion = connection
       .prepare<[number, string], number>(
@@ -314,7 +314,7 @@ export class UndoWrites {
     for (const digest of this.#relink.all(repositoryId, at, manifest.id)) {
       this.#counting.blobCame(repositoryId, digest)
     }
-    for (const child of this.#deletedChildren.all(repositoryId, manifest.id)) {
+    for (const child of this.#deletedChildren.all(manifest.id)) {
       this.#bringBack(repositoryId, child, author)
     }
     if (manifest.deleted_at === null) return
