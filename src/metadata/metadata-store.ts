@@ -307,7 +307,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   /**
    * Brings back up to `limit` tags that the delete of a manifest took along, after one of them;
-   * those that point elsewhere by now stay where they are.
+   * those to which anything has happened since stay as they are.
    *
    * @returns those that came back, and after which to go on; without that there are no more
    */

@@ -99,8 +99,8 @@ export class Undo {
   }
 
   /**
-   * Brings back a manifest that was deleted by its digest, and the tags that went with it and have not
-   * come back since.
+   * Brings back a manifest that was deleted by its digest, and the tags that went with it and to which
+   * nothing has happened since.
    *
    * @param signal - ends it early; the next call goes on
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`

@@ -301,6 +301,22 @@ it.each([
   expect(rest.tagCount).toBe(tags.length - tagCount)
 })
 
+it('leaves a tag where it is that came back without its manifest and was deleted then', async () => {
+  const { app, undo, wait, remove, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'moved', { config: 'first' })
+  await pushImage(app, APP, 'stays', { config: 'first' })
+  await remove(`${APP}/manifests/${digest}`)
+  wait(1000)
+  await pushImage(app, APP, 'moved', { config: 'second' })
+  wait(1000)
+  await remove(`${APP}/manifests/moved`)
+
+  const restored = await undo.restoreManifest(APP, digest, 'tester', signal)
+
+  expect(restored).toEqual({ tags: ['stays'], tagCount: 1 })
+  expect(await digestOfTag('moved')).toBeUndefined()
+})
+
 /** One image under many tags, which are there at once. */
 async function pushManyTags(app: FastifyInstance, count: number) {
   const tags = Array.from({ length: count }, (_, index) => `many-${String(index).padStart(4, '0')}`)

@@ -33,6 +33,17 @@ interface KeptManifest {
   readonly deleted_at: number | null
 }
 
+interface LastChange {
+  readonly id: number
+  readonly from_digest: Digest | null
+}
+
+/** A tag that went with a manifest, and the id of that in the history. */
+interface GoneTag {
+  readonly tag: string
+  readonly id: number
+}
+
 interface Author {
   readonly identity: string
   readonly at: number
@@ -58,7 +69,7 @@ export class UndoWrites {
   readonly #forgetDeleted: Statement<[number]>
   readonly #takeName: Statement<[{ readonly id: number; readonly name: string }]>
   readonly #isListed: Statement<[number], number>
-  readonly #before: Statement<[number, string], { from_digest: Digest | null }>
+  readonly #lastChange: Statement<[number, string], LastChange>
   readonly #atTime: Statement<[number, string, number], { to_digest: Digest | null }>
   readonly #afterTime: Statement<[number, string, number], { from_digest: Digest | null }>
   readonly #findKept: Statement<[number, string], KeptManifest>
@@ -66,7 +77,7 @@ export class UndoWrites {
   readonly #relink: Statement<[number, number, number], string>
   readonly #deletedChildren: Statement<[number], KeptManifest>
   readonly #deletion: Statement<[number, string], number>
-  readonly #tagsOf: Statement<[number, string, number, string, number], string>
+  readonly #tagsOf: Statement<[number, string, number, string, number], GoneTag>
 
   constructor(
     connection: Connection,
@@ -106,8 +117,8 @@ export class UndoWrites {
     this.#isListed = connection
       .prepare<[number], number>('select listed from repositories where id = ?')
       .pluck()
-    this.#before = connection.prepare(
-      `select from_digest from history where repository_id = ? and tag = ?
+    this.#lastChange = connection.prepare(
+      `select id, from_digest from history where repository_id = ? and tag = ?
        order by id desc limit 1`,
     )
     this.#atTime = connection.prepare(
@@ -149,14 +160,12 @@ export class UndoWrites {
          order by changed_at desc limit 1`,
       )
       .pluck()
-    this.#tagsOf = connection
-      .prepare<[number, string, number, string, number], string>(
-        `select distinct tag from history indexed by history_deleted_idx
-         where repository_id = ? and from_digest = ? and changed_at = ? and action = 'deleted'
-           and tag > ?
-         order by tag limit ?`,
-      )
-      .pluck()
+    this.#tagsOf = connection.prepare(
+      `select tag, max(id) as id from history indexed by history_deleted_idx
+       where repository_id = ? and from_digest = ? and changed_at = ? and action = 'deleted'
+         and tag > ?
+       group by tag order by tag limit ?`,
+    )
   }
 
   deleteRepository(removal: CheckedRepositoryRemoval): void {
@@ -260,12 +269,13 @@ export class UndoWrites {
     if (manifest === undefined || manifest.deleted_at !== null) return { tags: [] }
     const gone = this.#tagsOf.all(repositoryId, digest, deletedAt, after, limit)
     const tags: string[] = []
-    for (const tag of gone) {
-      if (this.#tags.settle(repositoryId, tag) !== undefined) continue
+    for (const { tag, id } of gone) {
+      // What has happened to it since was somebody's wish, be it there or not.
+      if (this.#lastChange.get(repositoryId, tag)?.id !== id) continue
       this.#point(repositoryId, tag, manifest, restore)
       tags.push(tag)
     }
-    const next = gone.length < limit ? undefined : gone.at(-1)
+    const next = gone.length < limit ? undefined : gone.at(-1)?.tag
     return { tags, ...(next !== undefined && { next }) }
   }
 
@@ -277,7 +287,7 @@ export class UndoWrites {
 
   /** What a tag pointed to before its last change. */
   #targetBefore(repositoryId: number, tag: string): Digest {
-    const last = this.#before.get(repositoryId, tag)
+    const last = this.#lastChange.get(repositoryId, tag)
     if (last === undefined) throw unknown('the repository never had this tag', { tag })
     if (last.from_digest !== null) return last.from_digest
     throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
