@@ -317,6 +317,36 @@ it('leaves a tag where it is that came back without its manifest and was deleted
   expect(await digestOfTag('moved')).toBeUndefined()
 })
 
+it('counts a manifest once that comes back with two indexes', async () => {
+  const { store, app, undo, remove } = await startStore()
+  const child = await pushImage(app, APP)
+  // Such that what it has comes back before its own turn.
+  const [inner = ''] = Array.from({ length: 100 }, (_, index) =>
+    indexOf([{ digest: child.digest, size: child.manifest.length }], {
+      annotations: { number: `${index}` },
+    }),
+  ).filter((text) => sha256(text) < child.digest)
+  await putManifest(app, APP, sha256(inner), inner, { contentType: OCI_INDEX })
+  const outer = indexOf([
+    { digest: sha256(inner), size: inner.length, mediaType: OCI_INDEX },
+    { digest: child.digest, size: child.manifest.length },
+  ])
+  await putManifest(app, APP, 'outer', outer, { contentType: OCI_INDEX })
+  const logicalBytes = () => [...store.state.rows().repositories.values()][0]?.logical_bytes
+  const before = logicalBytes()
+  for (const digest of [sha256(outer), sha256(inner), child.digest]) {
+    expect(await remove(`${APP}/manifests/${digest}`)).toBe(202)
+  }
+  expect(logicalBytes()).toBe(0)
+
+  await undo.restoreManifest(APP, sha256(outer), 'tester', signal)
+
+  expect(logicalBytes()).toBe(before)
+  const { entries } = await store.metadata.listHistory({ repository: APP, limit: 10 })
+  const restored = entries.filter(({ action, tag }) => action === 'restored' && tag === undefined)
+  expect(restored.map(({ to }) => to)).toEqual([sha256(outer), sha256(inner), child.digest])
+})
+
 /** One image under many tags, which are there at once. */
 async function pushManyTags(app: FastifyInstance, count: number) {
   const tags = Array.from({ length: count }, (_, index) => `many-${String(index).padStart(4, '0')}`)

@@ -134,7 +134,8 @@ export class UndoWrites {
       `select ${keptColumns} from manifests m where m.repository_id = ? and m.digest = ?`,
     )
     this.#revive = connection.prepare(
-      'update manifests set deleted_at = null, deleted_by = null where id = ?',
+      `update manifests set deleted_at = null, deleted_by = null
+       where id = ? and deleted_at is not null`,
     )
     // A blob may have been taken away from the repository meanwhile; its bytes are held. Of an index,
     // those that are no manifests are blobs.
@@ -327,9 +328,9 @@ export class UndoWrites {
     for (const child of this.#deletedChildren.all(manifest.id)) {
       this.#bringBack(repositoryId, child, author)
     }
-    if (manifest.deleted_at === null) return
     const { id, digest, size_bytes: sizeBytes } = manifest
-    this.#revive.run(id)
+    // A child may have come back with another index a moment ago.
+    if (this.#revive.run(id).changes === 0) return
     this.#history.record({ repositoryId, action: 'restored', to: digest, identity, at })
     this.#counting.manifestCame({ id, repositoryId, sizeBytes })
   }
