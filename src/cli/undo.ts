@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises'
+import { lastMomentOf } from '../times.js'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
 import { repositoryPath } from './references.js'
@@ -48,7 +49,8 @@ export const restore: Command = managementCommand({
   REPO:TAG          the tag as it was before its last change; with @TIME, as it was then
   REPO@DIGEST       a deleted manifest, and the tags that went with it
 
-TIME is as berth history prints it, or less of it: 2026-11-21, 2026-11-21T18:30.`,
+TIME is as berth history prints it; what that line tells has happened then. Less of it is the end of what it
+names: 2026-11-21T18:30 the end of that minute, 2026-11-21 the end of that day.`,
   async run({ management, operands: [what = ''], options, print }) {
     const { name, ...wanted } = parseWanted(what)
     const body = { ...wanted, ...(options.as !== undefined && { as: options.as }) }
@@ -76,9 +78,8 @@ function parseWanted(text: string): { name: string; tag?: string; digest?: strin
 }
 
 function parseTime(text: string): string {
-  // A date alone would be taken for midnight in Greenwich.
-  const time = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text)
-  if (Number.isNaN(time)) throw new UsageError(`${text} is not a time`)
+  const time = lastMomentOf(text)
+  if (time === undefined) throw new UsageError(`${text} is not a time: write 2026-11-21T18:30`)
   return new Date(time).toISOString()
 }
 
