@@ -123,6 +123,8 @@ describe('POST of a restore', () => {
     [{ tag: 'v1' }, 404],
     [{ tag: '-' }, 400],
     [{ at: 'yesterday' }, 400],
+    [{ at: '2026-11-21T18:30:05' }, 400],
+    [{ at: '2026-02-30T00:00:00Z' }, 400],
     [{ digest: `sha256:${'0'.repeat(64)}` }, 404],
     [{ as: 'Not A Name' }, 400],
     [{ everything: true }, 400],
