@@ -265,7 +265,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    * Brings back the repository of this name that was deleted last, as it was.
    *
    * @throws {@link RegistryError} `NAME_UNKNOWN` when none can be brought back, `CONFLICT` when there
-   *   is one with content under the name it shall have
+   *   is one that the catalog shows under the name it shall have
    */
   restoreRepository(restore: RestoreRepository): Promise<void>
 

@@ -48,17 +48,24 @@ async function startStore(setup: Partial<Setup> = {}) {
 
 const tag = (text: string) => text as Tag
 
-it('leaves no repository in the catalog that had nothing but a blob of a push that never ended', async () => {
-  const { app, wait, collect, remove, catalog } = await startStore()
+it('has no repository in the catalog before its first manifest, whatever blobs come and go', async () => {
+  const { store, app, wait, collect, remove, catalog, status } = await startStore()
   await pushBlob(app, 'team/collected', 'a blob')
   const deleted = await pushBlob(app, 'team/deleted', 'a blob')
+  await pushBlob(app, APP, 'a blob')
 
   expect(await remove(`team/deleted/blobs/${deleted}`)).toBe(202)
-  expect(await catalog()).toEqual(['team/collected'])
+  expect(await catalog()).toEqual([])
+  expect(await status('team/collected/tags/list')).toBe(200)
+  await pushImage(app, APP, 'v1')
+  expect(await catalog()).toEqual([APP])
   wait(day)
   await collect()
 
-  expect(await catalog()).toEqual([])
+  expect(await catalog()).toEqual([APP])
+  const request = { content: false, repair: false, confirm: false }
+  const { ended } = await store.verification.begin(request, 'tester')
+  expect((await ended).report.findings).toEqual([])
 })
 
 it('points a tag back to a time in the undo window though the history before it is forgotten', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { pushImage } from '../support/images.js'
+import { pushBlob, pushImage } from '../support/images.js'
 import { answerOf, ask, problemOf } from '../support/management.js'
 import { startTestServer } from '../support/server.js'
 
@@ -46,6 +46,20 @@ describe('POST of a restore', () => {
     const { headers } = await app.inject({ method: 'HEAD', url: '/v2/team/old/manifests/v1' })
     expect(headers['docker-content-digest']).toBe(digest)
     expect((await ask(app, 'POST', restore, { body: {} })).statusCode).toBe(404)
+  })
+
+  it('brings a repository back though a push to its name has begun, or was given up', async () => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, APP, 'v1')
+    await answerOf(app, 'DELETE', `${REPOSITORY}?confirm=team%2Fapp`)
+    await pushBlob(app, APP, 'the first layer')
+    expect(await answerOf(app, 'GET', REPOSITORY)).toMatchObject({ listed: false })
+    expect((await app.inject('/v2/_catalog')).json()).toEqual({ repositories: [] })
+
+    expect(await answerOf(app, 'POST', restore, {})).toEqual({})
+
+    expect(await digestOf(app, 'v1')).toBe(digest)
+    expect((await app.inject('/v2/_catalog')).json()).toEqual({ repositories: [APP] })
   })
 
   it('brings a tag back, as it was before its last change and at a time', async () => {

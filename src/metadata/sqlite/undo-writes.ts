@@ -195,7 +195,7 @@ export class UndoWrites {
           { details: [{ name }] },
         )
       }
-      // Nothing but what a push that never ended has left.
+      // Nothing but what a push has left that never ended, or will begin again.
       this.#delete(inItsPlace, name, { identity, at })
     }
     this.#forgetDeleted.run(id)

@@ -455,8 +455,8 @@ export class World {
     const candidates = this.#model.restorable(name)
     const mayBeNone = candidates.every(({ isBroken }) => isBroken)
     const inItsPlace = this.#model.repositories.get(as)
-    const mayConflict = inItsPlace !== undefined && inItsPlace.isListed !== false
-    const mayBeDone = candidates.length > 0 && inItsPlace?.isListed !== true
+    const mayConflict = inItsPlace?.isListed === true
+    const mayBeDone = candidates.length > 0 && !mayConflict
     this.#require(outcome, [
       ...(mayBeNone ? ['NAME_UNKNOWN'] : []),
       ...(mayConflict && candidates.length > 0 ? ['CONFLICT'] : []),
