@@ -1,8 +1,7 @@
 -- What was deleted or overwritten can be brought back for a while; what nobody can come back to is
 -- collected, and its bytes are freed.
 
--- Shown in the catalog: from its first content on, until the last of its manifests is deleted, and for
--- as long as it has a description.
+-- Shown in the catalog: for as long as it has a manifest that is not deleted, or a description.
 alter table repositories add column listed integer not null default 1 check (listed in (0, 1));
 
 alter table repositories add column description text not null default '';
@@ -94,9 +93,6 @@ update repository_blobs set counted = 1 where exists (
 update repositories set
   listed = exists (
     select 1 from manifests m where m.repository_id = repositories.id and m.deleted_at is null
-  ) or (
-    not exists (select 1 from manifests m where m.repository_id = repositories.id)
-    and exists (select 1 from repository_blobs b where b.repository_id = repositories.id)
   ),
   logical_bytes = (
     select coalesce(sum(m.size_bytes), 0) from manifests m

@@ -109,6 +109,16 @@ export async function undoRoutes(
                 description: 'The first hundred tags that were brought back.',
               },
               tagCount: { type: 'integer', description: 'How many were.' },
+              lostCount: {
+                type: 'integer',
+                description:
+                  'With at alone: tags that stay as they are because what they pointed to is gone for good.',
+              },
+              keptCount: {
+                type: 'integer',
+                description:
+                  'With at alone: tags that stay as they are because they are immutable.',
+              },
             },
           },
           ...problems(400, 401, 403, 404, 409),

@@ -1,19 +1,18 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { Ajv, type ErrorObject, type Options } from 'ajv'
 import { RegistryError } from '../errors.js'
+import { isWholeTime } from '../times.js'
 import { queryOf } from './pages.js'
 
 /** A body with thousands of mistakes is told of the first of them. */
 const mistakesMax = 20
-
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/
 
 const checks: Options = {
   allErrors: true,
   useDefaults: true,
   strict: true,
   strictRequired: false,
-  formats: { 'date-time': (text) => TIME.test(text) && !Number.isNaN(Date.parse(text)) },
+  formats: { 'date-time': isWholeTime },
 }
 
 /**

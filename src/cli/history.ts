@@ -29,7 +29,8 @@ export const history: Command = managementCommand({
       limit: call.options.limit,
       titles: ['TIME', 'BY', 'WHAT', 'TAG', 'FROM', 'TO'],
       rowOf: ({ at, by, action, tag = '', from = '', to = '' }) => [
-        localTimeText(at),
+        // For berth restore: others may have come in the same second.
+        localTimeText(at, { milliseconds: true }),
         by,
         action,
         tag,

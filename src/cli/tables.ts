@@ -1,10 +1,19 @@
 /** Rows of text for a person to read. */
 
-/** `2026-11-21T20:15:30+01:00`: an API's time as the clock on this machine's wall shows it. */
-export function localTimeText(time: string): string {
+/**
+ * `2026-11-21T20:15:30+01:00`: an API's time as the clock on this machine's wall shows it.
+ *
+ * @param options - with `milliseconds` nothing of it is left out
+ */
+export function localTimeText(
+  time: string,
+  { milliseconds = false }: { readonly milliseconds?: boolean } = {},
+): string {
   const date = new Date(time)
   const offsetMinutes = -date.getTimezoneOffset()
-  const local = new Date(date.getTime() + offsetMinutes * 60_000).toISOString().slice(0, 19)
+  const local = new Date(date.getTime() + offsetMinutes * 60_000)
+    .toISOString()
+    .slice(0, milliseconds ? 23 : 19)
   if (offsetMinutes === 0) return `${local}Z`
   const size = Math.abs(offsetMinutes)
   const hours = String(Math.floor(size / 60)).padStart(2, '0')

@@ -1,9 +1,10 @@
 import { createInterface } from 'node:readline/promises'
+import { lastMomentOf } from '../times.js'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
 import { repositoryPath } from './references.js'
-import { localTimeText } from './tables.js'
-import { UsageError } from './usage.js'
+import { countText, localTimeText } from './tables.js'
+import { EXIT_FAILED, EXIT_OK, UsageError } from './usage.js'
 
 export const repoDelete: Command = managementCommand({
   name: 'repo delete',
@@ -31,6 +32,8 @@ interface Restored {
   readonly changed?: boolean
   readonly tags?: readonly string[]
   readonly tagCount?: number
+  readonly lostCount?: number
+  readonly keptCount?: number
 }
 
 export const restore: Command = managementCommand({
@@ -46,13 +49,16 @@ export const restore: Command = managementCommand({
   REPO:TAG          the tag as it was before its last change; with @TIME, as it was then
   REPO@DIGEST       a deleted manifest, and the tags that went with it
 
-TIME is as berth history prints it, or less of it: 2026-11-21, 2026-11-21T18:30.`,
+TIME is as berth history prints it; what that line tells has happened then. Less of it is the end of what it
+names: 2026-11-21T18:30 the end of that minute, 2026-11-21 the end of that day.`,
   async run({ management, operands: [what = ''], options, print }) {
     const { name, ...wanted } = parseWanted(what)
     const body = { ...wanted, ...(options.as !== undefined && { as: options.as }) }
     const path = `${repositoryPath(name)}/restore`
     const restored = await management.request<Restored>('POST', path, body)
     print(restored, () => `${restoredText(what, restored)}\n`)
+    const { lostCount = 0, keptCount = 0 } = restored
+    return lostCount + keptCount === 0 ? EXIT_OK : EXIT_FAILED
   },
 })
 
@@ -72,20 +78,29 @@ function parseWanted(text: string): { name: string; tag?: string; digest?: strin
 }
 
 function parseTime(text: string): string {
-  // A date alone would be taken for midnight in Greenwich.
-  const time = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text)
-  if (Number.isNaN(time)) throw new UsageError(`${text} is not a time`)
+  const time = lastMomentOf(text)
+  if (time === undefined) throw new UsageError(`${text} is not a time: write 2026-11-21T18:30`)
   return new Date(time).toISOString()
 }
 
-function restoredText(what: string, { digest, changed, tags, tagCount }: Restored): string {
+function restoredText(what: string, restored: Restored): string {
+  const { digest, changed, tags, tagCount, lostCount = 0, keptCount = 0 } = restored
   if (digest !== undefined) {
     return changed ? `${what} points to ${digest}.` : `${what} pointed to ${digest} already.`
   }
   if (tags === undefined || tagCount === undefined) return `${what} is back.`
-  if (tagCount === 0) return `${what}: no tag had to be brought back.`
   const more = tagCount > tags.length ? ` and ${tagCount - tags.length} more` : ''
-  return `${what}: back are ${tags.join(', ')}${more}.`
+  const lines = [
+    tagCount > 0 && `${what}: back are ${tags.join(', ')}${more}.`,
+    lostCount > 0 && `${cannotBeBack(lostCount)}: what was there then is gone for good.`,
+    keptCount > 0 && `${cannotBeBack(keptCount)}: immutable, and pointing elsewhere by now.`,
+  ].filter((line) => line !== false)
+  return lines.length > 0 ? lines.join('\n') : `${what}: no tag had to be brought back.`
+}
+
+/** `1 tag cannot be brought back` */
+function cannotBeBack(count: number): string {
+  return `${countText(count, 'tag')} cannot be brought back`
 }
 
 async function ask(question: string): Promise<string> {

@@ -266,7 +266,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    * Brings back the repository of this name that was deleted last, as it was.
    *
    * @throws {@link RegistryError} `NAME_UNKNOWN` when none can be brought back, `CONFLICT` when there
-   *   is one with content under the name it shall have
+   *   is one that the catalog shows under the name it shall have
    */
   restoreRepository(restore: RestoreRepository): Promise<void>
 
@@ -280,6 +280,24 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   restoreTag(restore: RestoreTag): Promise<RestoredTag>
 
   /**
+   * Tags that have changed after a time, by name: those that may have pointed elsewhere then. Up to `limit`
+   * of them, and fewer where many others lie between. Tags that go along with a manifest are among them
+   * once {@link removeDeletedTags} has been there.
+   *
+   * @returns after which tag to go on; without that there are no more
+   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   */
+  listChangedTags(query: ChangedTagsQuery): Promise<ChangedTags>
+
+  /**
+   * Points tags to what they pointed to at a time, as {@link restoreTag} does with one. Those that were not
+   * there then stay as they are, and so do those that cannot be brought back, which are counted.
+   *
+   * @throws {@link RegistryError} `NAME_UNKNOWN`
+   */
+  restoreTagsAt(restore: RestoreTagsAt): Promise<RestoredTagsAt>
+
+  /**
    * Brings back a manifest that was deleted by its digest, with the children that were, too; and gives
    * it a lease, as the tags that it had are not there yet.
    *
@@ -291,7 +309,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
 
   /**
    * Brings back up to `limit` tags that the delete of a manifest took along, after one of them;
-   * those that point elsewhere by now stay where they are.
+   * those to which anything has happened since stay as they are.
    *
    * @returns those that came back, and after which to go on; without that there are no more
    */
@@ -633,6 +651,36 @@ export interface RestoredTag {
   readonly digest: Digest
   /** Whether it pointed elsewhere until now. */
   readonly changed: boolean
+}
+
+export interface ChangedTagsQuery {
+  readonly repository: RepositoryName
+  /** Only tags that have changed after this. */
+  readonly since: number
+  /** Only tags that come behind this one. */
+  readonly after: string
+  readonly limit: number
+}
+
+export interface ChangedTags {
+  readonly tags: readonly Tag[]
+  readonly next?: string
+}
+
+export interface RestoreTagsAt extends Removal {
+  readonly tags: readonly Tag[]
+  readonly tagRules: TagRules
+  /** What they pointed to then. */
+  readonly time: number
+}
+
+export interface RestoredTagsAt {
+  /** Those that point elsewhere than before, or are there again. */
+  readonly tags: readonly Tag[]
+  /** How many stay as they are because what they pointed to is gone for good. */
+  readonly lostCount: number
+  /** How many stay as they are because they are immutable. */
+  readonly keptCount: number
 }
 
 export interface RestoreManifest {

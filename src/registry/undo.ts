@@ -1,4 +1,3 @@
-import { RegistryError } from '../errors.js'
 import type { MetadataStore, RestoredTag, TagRules } from '../metadata/metadata-store.js'
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
@@ -15,8 +14,6 @@ export interface UndoOptions {
 /** How many tags one transaction brings back: a few milliseconds. */
 const restoreBatch = 100
 
-const pageSize = 250
-
 /** What a restore has done. */
 export interface Restored {
   /** Tags that point elsewhere than before, or are there again; the first hundred. */
@@ -24,10 +21,15 @@ export interface Restored {
   readonly tagCount: number
 }
 
-const shownMax = 100
+/** What a restore of all tags to a time has done. */
+export interface RestoredToTime extends Restored {
+  /** Tags that stay as they are because what they pointed to is gone for good. */
+  readonly lostCount: number
+  /** Tags that stay as they are because they are immutable. */
+  readonly keptCount: number
+}
 
-/** Why a tag stays as it is while others are brought back. */
-const LEFT_ALONE: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'DENIED'])
+const shownMax = 100
 
 /** Brings back what was deleted or overwritten, and deletes repositories such that they can be. */
 export class Undo {
@@ -100,9 +102,10 @@ export class Undo {
   }
 
   /**
-   * Brings back a manifest that was deleted by its digest, and the tags that went with it and have not
-   * come back since.
+   * Brings back a manifest that was deleted by its digest, and the tags that went with it and to which
+   * nothing has happened since.
    *
+   * @param signal - ends it early; the next call goes on
    * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`
    */
   async restoreManifest(
@@ -118,10 +121,10 @@ export class Undo {
     const { deletedAt } = await this.#metadata.restoreManifest({ ...change, digest, leaseUntil })
     const tally = new Tally()
     let after: string | undefined = ''
-    while (after !== undefined) {
+    while (after !== undefined && !signal.aborted) {
       const wanted = { ...change, digest, deletedAt, after, limit: restoreBatch }
       const { tags, next } = await this.#metadata.restoreTagsOf(wanted)
-      for (const tag of tags) tally.add(tag)
+      tally.add(tags)
       after = next
     }
     return tally
@@ -131,6 +134,7 @@ export class Undo {
    * Points every tag that has changed since a time to what it pointed to then. Tags that were not
    * there then stay as they are.
    *
+   * @param signal - ends it early; the next call goes on
    * @throws {@link RegistryError} `NAME_UNKNOWN`
    */
   async restoreTags(
@@ -138,46 +142,26 @@ export class Undo {
     time: number,
     identity: string,
     signal: AbortSignal,
-  ): Promise<Restored> {
+  ): Promise<RestoredToTime> {
     await this.#manifests.untag(signal)
+    const change = {
+      ...this.#change(repository, identity),
+      ...{ time, tagRules: this.#options.tagRulesOf(repository) },
+    }
     const tally = new Tally()
-    for await (const tag of this.#changedSince(repository, time)) {
-      const restored = await this.#restoreIfThere(repository, tag, identity, time)
-      if (restored) tally.add(tag)
+    let [lostCount, keptCount] = [0, 0]
+    let after: string | undefined = ''
+    while (after !== undefined && !signal.aborted) {
+      const query = { repository, since: time, after, limit: restoreBatch }
+      const { tags, next } = await this.#metadata.listChangedTags(query)
+      after = next
+      if (tags.length === 0) continue
+      const restored = await this.#metadata.restoreTagsAt({ ...change, tags })
+      tally.add(restored.tags)
+      lostCount += restored.lostCount
+      keptCount += restored.keptCount
     }
-    return tally
-  }
-
-  /** Each tag once for each of its changes, the latest first. */
-  async *#changedSince(repository: RepositoryName, time: number): AsyncGenerator<Tag> {
-    let before: number | undefined
-    for (;;) {
-      const page = await this.#metadata.listHistory({
-        repository,
-        limit: pageSize,
-        ...(before !== undefined && { before }),
-      })
-      for (const { tag, at } of page.entries) {
-        if (at <= time) return
-        if (tag !== undefined) yield tag as Tag
-      }
-      before = page.entries.at(-1)?.id
-      if (!page.hasMore || before === undefined) return
-    }
-  }
-
-  async #restoreIfThere(
-    repository: RepositoryName,
-    tag: Tag,
-    identity: string,
-    time: number,
-  ): Promise<boolean> {
-    try {
-      return (await this.restoreTag(repository, tag, identity, time)).changed
-    } catch (error) {
-      if (error instanceof RegistryError && LEFT_ALONE.has(error.code)) return false
-      throw error
-    }
+    return { ...tally, lostCount, keptCount }
   }
 
   #change(repository: RepositoryName, identity: string) {
@@ -190,8 +174,8 @@ class Tally implements Restored {
   readonly tags: string[] = []
   tagCount = 0
 
-  add(tag: string): void {
-    this.tagCount++
-    if (this.tags.length < shownMax) this.tags.push(tag)
+  add(tags: readonly string[]): void {
+    this.tagCount += tags.length
+    this.tags.push(...tags.slice(0, shownMax - this.tags.length))
   }
 }

@@ -1,7 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
-import { codesOf, pushBlob, pushImage, putManifest } from '../support/images.js'
+import { codesOf, indexOf, OCI_INDEX, pushBlob, pushImage, putManifest } from '../support/images.js'
 import { startTestServer } from '../support/server.js'
+
+/** One that the catalog shows. */
+const makeRepository = (app: FastifyInstance, name: string) =>
+  putManifest(app, name, 'v1', indexOf([]), { contentType: OCI_INDEX })
 
 const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
@@ -174,7 +178,7 @@ describe('the catalog', () => {
     'has every repository once in pages of %i, in byte order',
     async (n) => {
       const { app } = await startTestServer()
-      for (const name of REPOSITORIES) await pushBlob(app, name, 'x')
+      for (const name of REPOSITORIES) await makeRepository(app, name)
 
       const { entries, pages } = await walk(app, `/v2/_catalog?n=${n}`, 'repositories')
 
@@ -185,7 +189,7 @@ describe('the catalog', () => {
 
   it('gives a hundred when nobody says how many', async () => {
     const { app } = await startTestServer()
-    for (let index = 0; index < 101; index++) await pushBlob(app, `r${index}`, 'x')
+    for (let index = 0; index < 101; index++) await makeRepository(app, `r${index}`)
 
     const response = await app.inject('/v2/_catalog')
 

@@ -1,13 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
-import {
-  indexOf,
-  OCI_INDEX,
-  pushBlob,
-  pushImage,
-  putManifest,
-  type ImageOptions,
-} from '../support/images.js'
+import { indexOf, OCI_INDEX, pushImage, putManifest, type ImageOptions } from '../support/images.js'
 import { startTestServer } from '../support/server.js'
 
 interface SearchAnswer {
@@ -21,6 +14,9 @@ async function search(app: FastifyInstance, query: string): Promise<SearchAnswer
   expect(response.statusCode).toBe(200)
   return response.json<SearchAnswer>()
 }
+
+const makeRepository = (app: FastifyInstance, name: string) =>
+  putManifest(app, name, 'v1', indexOf([]), { contentType: OCI_INDEX })
 
 const namesOf = ({ results }: SearchAnswer) => results.map(({ name }) => name)
 
@@ -59,7 +55,7 @@ describe('GET /v1/search', () => {
   it('finds parts of names: the exact one first, then those that begin so, then others', async () => {
     const { app } = await startTestServer()
     for (const name of ['my/app', 'app/x', 'wrapper', 'app', 'appliance', 'other']) {
-      await pushBlob(app, name, 'x')
+      await makeRepository(app, name)
     }
 
     const names = namesOf(await search(app, '?q=app'))
@@ -76,7 +72,7 @@ describe('GET /v1/search', () => {
     'finds nothing for %s, which no name can contain',
     async (term) => {
       const { app } = await startTestServer()
-      await pushBlob(app, 'app', 'x')
+      await makeRepository(app, 'app')
 
       expect(namesOf(await search(app, `?q=${term}`))).toEqual([])
     },
@@ -84,7 +80,7 @@ describe('GET /v1/search', () => {
 
   it('gives as many as asked for, 25 otherwise and 100 at most', async () => {
     const { app } = await startTestServer()
-    for (let index = 0; index < 110; index++) await pushBlob(app, `app${index}`, 'x')
+    for (let index = 0; index < 110; index++) await makeRepository(app, `app${index}`)
 
     for (const [n, count] of [
       ['', 25],

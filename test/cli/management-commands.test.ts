@@ -12,6 +12,9 @@ import { startTestServer, type TestServer } from '../support/server.js'
 
 const TIME = String.raw`\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})`
 
+/** As it must be for finding it again. */
+const MOMENT = TIME.replace('(?:', String.raw`\.\d{3}(?:`)
+
 /** Runs `berth …` on a registry; it must go well. */
 async function berth(dataDirectory: string, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await runBerth([...args, '--data', dataDirectory])
@@ -126,10 +129,39 @@ describe.each(['with', 'without'])('%s a server', (server) => {
     expect(all).toMatch(/^TIME +BY +WHAT +TAG +FROM +TO\n/)
     expect(rowsOf(all)).toHaveLength(4)
     expect(rowsOf(ofTag)).toEqual([
-      [expect.stringMatching(TIME), 'operator', 'deleted', 'v2', digest],
-      [expect.stringMatching(TIME), 'anonymous', 'moved', 'v2', digest],
+      [expect.stringMatching(MOMENT), 'operator', 'deleted', 'v2', digest],
+      [expect.stringMatching(MOMENT), 'anonymous', 'moved', 'v2', digest],
     ])
     expect(rowsOf(newest)).toEqual(rowsOf(ofTag).slice(0, 1))
+  })
+
+  it('a time of the history brings back what its line tells', async () => {
+    const { dataDirectory, digest } = await open()
+    await berth(dataDirectory, 'tag', 'delete', 'team/app:v2')
+    const [deleted, moved] = rowsOf(await berth(dataDirectory, 'history', 'team/app:v2'))
+    const restore = (at = '') => runBerth(['restore', `team/app:v2@${at}`, '--data', dataDirectory])
+
+    const toDeleted = await restore(deleted?.[0])
+    const toMoved = await restore(moved?.[0])
+
+    expect(toDeleted.stderr).toBe('berth: the tag was not there at that time\n')
+    expect(toMoved.stdout).toBe(`team/app:v2@${moved?.[0]} points to ${digest}.\n`)
+  })
+
+  it('tags of a time that cannot be brought back are told, and are a failure', async () => {
+    const { dataDirectory } = await open()
+    const history = await berth(dataDirectory, 'history', 'other', '--json')
+    const { items } = JSON.parse(history) as { items: { at: string }[] }
+    const at = items[0]?.at ?? ''
+    await berth(dataDirectory, 'tag', 'delete', 'other:v1')
+    expect(await berth(dataDirectory, 'restore', `other@${at}`)).toBe(`other@${at}: back are v1.\n`)
+    await berth(dataDirectory, 'tag', 'delete', 'other:v1')
+    await berth(dataDirectory, 'gc', '--purge', '--confirm')
+
+    const { code, stdout } = await runBerth(['restore', `other@${at}`, '--data', dataDirectory])
+
+    expect(code).toBe(1)
+    expect(stdout).toBe('1 tag cannot be brought back: what was there then is gone for good.\n')
   })
 
   it('what is refused is said in one sentence', async () => {
@@ -228,6 +260,8 @@ describe('a command that is called wrongly', () => {
     [['repo', 'show', 'app', '--deleted'], "Unknown option '--deleted'"],
     [['repo', 'list', 'team/', '--deleted'], 'a PREFIX is not for --deleted'],
     [['history'], 'REPOSITORY[:TAG] is missing'],
+    [['restore', 'team/app@5'], '5 is not a time: write 2026-11-21T18:30'],
+    [['restore', 'a:v1@2026-02-30'], '2026-02-30 is not a time: write 2026-11-21T18:30'],
   ])('says so: %j', async (args, sentence) => {
     const { dataDirectory } = await startTestServer()
 

@@ -17,6 +17,14 @@ describe('a time', () => {
 
     expect(localTimeText('2026-01-02T03:04:05.678Z')).toBe(text)
   })
+
+  it('is to the millisecond where it has to be found again', () => {
+    process.env['TZ'] = 'Asia/Kolkata'
+
+    const text = localTimeText('2026-01-02T03:04:05.678Z', { milliseconds: true })
+
+    expect(text).toBe('2026-01-02T08:34:05.678+05:30')
+  })
 })
 
 describe('a table', () => {

@@ -1,9 +1,19 @@
+import { setImmediate } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
 import type { ReviewPosition } from '../../src/metadata/metadata-store.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
-import { indexOf, OCI_INDEX, pushBlob, pushImage, putManifest, sha256 } from '../support/images.js'
+import {
+  indexOf,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  pushBlob,
+  pushImage,
+  putManifest,
+  sha256,
+} from '../support/images.js'
 
 // What has to be so where collecting and undoing meet; most of it was found by the model test.
 
@@ -38,17 +48,24 @@ async function startStore(setup: Partial<Setup> = {}) {
 
 const tag = (text: string) => text as Tag
 
-it('leaves no repository in the catalog that had nothing but a blob of a push that never ended', async () => {
-  const { app, wait, collect, remove, catalog } = await startStore()
+it('has no repository in the catalog before its first manifest, whatever blobs come and go', async () => {
+  const { store, app, wait, collect, remove, catalog, status } = await startStore()
   await pushBlob(app, 'team/collected', 'a blob')
   const deleted = await pushBlob(app, 'team/deleted', 'a blob')
+  await pushBlob(app, APP, 'a blob')
 
   expect(await remove(`team/deleted/blobs/${deleted}`)).toBe(202)
-  expect(await catalog()).toEqual(['team/collected'])
+  expect(await catalog()).toEqual([])
+  expect(await status('team/collected/tags/list')).toBe(200)
+  await pushImage(app, APP, 'v1')
+  expect(await catalog()).toEqual([APP])
   wait(day)
   await collect()
 
-  expect(await catalog()).toEqual([])
+  expect(await catalog()).toEqual([APP])
+  const request = { content: false, repair: false, confirm: false }
+  const { ended } = await store.verification.begin(request, 'tester')
+  expect((await ended).report.findings).toEqual([])
 })
 
 it('points a tag back to a time in the undo window though the history before it is forgotten', async () => {
@@ -201,3 +218,152 @@ it('keeps the promise of a blob when a manifest of the same bytes is deleted, an
     expect(await status(`${name}/${kept}/${digest}`)).toBe(200)
   }
 })
+
+it('brings back every tag as it was at a time, whenever others that went before came into the history', async () => {
+  const { app, undo, store, wait, remove, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'x')
+  await pushImage(app, APP, 'y')
+  // More than go with the delete itself; their history is written when somebody tidies up.
+  const many = await pushManyTags(app, 300)
+  wait(1000)
+  expect(await remove(`${APP}/manifests/${many.digest}`)).toBe(202)
+  wait(1000)
+  const time = store.now
+  wait(1000)
+  for (const text of ['x', 'y']) expect(await remove(`${APP}/manifests/${text}`)).toBe(202)
+
+  const restored = await undo.restoreTags(APP, time, 'tester', signal)
+
+  expect(restored).toMatchObject({ tags: ['x', 'y'], tagCount: 2, lostCount: 0, keptCount: 0 })
+  expect(await digestOfTag('x')).toBe(digest)
+  expect(await digestOfTag(many.tags[0] ?? '')).toBeUndefined()
+})
+
+it('brings back a tag once that has moved many times since', async () => {
+  const { app, undo, store, wait, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'latest', { config: 'first' })
+  const time = store.now
+  for (const config of ['second', 'third', 'second', 'first', 'third']) {
+    wait(1000)
+    await pushImage(app, APP, 'latest', { config })
+  }
+  wait(1000)
+
+  const restored = await undo.restoreTags(APP, time, 'tester', signal)
+
+  expect(restored).toMatchObject({ tags: ['latest'], tagCount: 1 })
+  expect(await digestOfTag('latest')).toBe(digest)
+  expect(await undo.restoreTags(APP, time, 'tester', signal)).toMatchObject({ tagCount: 0 })
+})
+
+it('tells how many tags of a time cannot be brought back, as what they pointed to is gone for good', async () => {
+  const { app, undo, store, wait, remove, collect, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'kept', { config: 'kept' })
+  for (const text of ['v1', 'v2']) await pushImage(app, APP, text, { config: text })
+  const time = store.now
+  wait(1000)
+  await pushImage(app, APP, 'younger', { config: 'kept' })
+  for (const text of ['kept', 'v1', 'v2', 'younger']) await remove(`${APP}/manifests/${text}`)
+  await pushImage(app, APP, 'holds', { config: 'kept' })
+  wait(1000)
+  await collect({ purge: true, confirm: true })
+
+  const restored = await undo.restoreTags(APP, time, 'tester', signal)
+
+  expect(restored).toMatchObject({ tags: ['kept'], tagCount: 1, lostCount: 2, keptCount: 0 })
+  expect(await digestOfTag('kept')).toBe(digest)
+})
+
+it.each([
+  ['every tag as it was at a time', 'time'],
+  ['a manifest with its tags', 'digest'],
+] as const)('ends early to bring back %s when whoever asked has left', async (_, what) => {
+  const { app, undo, store, wait, remove } = await startStore()
+  const { digest, tags } = await pushManyTags(app, 1000)
+  const time = store.now
+  wait(1000)
+  expect(await remove(`${APP}/manifests/${digest}`)).toBe(202)
+  await store.registry.manifests.untag(signal)
+  wait(1000)
+  const client = new AbortController()
+
+  const restoring =
+    what === 'time'
+      ? undo.restoreTags(APP, time, 'tester', client.signal)
+      : undo.restoreManifest(APP, digest, 'tester', client.signal)
+  while ((await store.metadata.listTags(APP, { limit: 1 })).entries.length === 0) {
+    await setImmediate()
+  }
+  client.abort()
+
+  const { tagCount } = await restoring
+  expect(tagCount).toBeGreaterThan(0)
+  expect(tagCount).toBeLessThan(tags.length)
+  expect((await store.metadata.listTags(APP, { limit: 2000 })).entries).toHaveLength(tagCount)
+  // Whoever asks again gets the rest.
+  const rest =
+    what === 'time'
+      ? await undo.restoreTags(APP, time, 'tester', signal)
+      : await undo.restoreManifest(APP, digest, 'tester', signal)
+  expect(rest.tagCount).toBe(tags.length - tagCount)
+})
+
+it('leaves a tag where it is that came back without its manifest and was deleted then', async () => {
+  const { app, undo, wait, remove, digestOfTag } = await startStore()
+  const { digest } = await pushImage(app, APP, 'moved', { config: 'first' })
+  await pushImage(app, APP, 'stays', { config: 'first' })
+  await remove(`${APP}/manifests/${digest}`)
+  wait(1000)
+  await pushImage(app, APP, 'moved', { config: 'second' })
+  wait(1000)
+  await remove(`${APP}/manifests/moved`)
+
+  const restored = await undo.restoreManifest(APP, digest, 'tester', signal)
+
+  expect(restored).toEqual({ tags: ['stays'], tagCount: 1 })
+  expect(await digestOfTag('moved')).toBeUndefined()
+})
+
+it('counts a manifest once that comes back with two indexes', async () => {
+  const { store, app, undo, remove } = await startStore()
+  const child = await pushImage(app, APP)
+  // Such that what it has comes back before its own turn.
+  const [inner = ''] = Array.from({ length: 100 }, (_, index) =>
+    indexOf([{ digest: child.digest, size: child.manifest.length }], {
+      annotations: { number: `${index}` },
+    }),
+  ).filter((text) => sha256(text) < child.digest)
+  await putManifest(app, APP, sha256(inner), inner, { contentType: OCI_INDEX })
+  const outer = indexOf([
+    { digest: sha256(inner), size: inner.length, mediaType: OCI_INDEX },
+    { digest: child.digest, size: child.manifest.length },
+  ])
+  await putManifest(app, APP, 'outer', outer, { contentType: OCI_INDEX })
+  const logicalBytes = () => [...store.state.rows().repositories.values()][0]?.logical_bytes
+  const before = logicalBytes()
+  for (const digest of [sha256(outer), sha256(inner), child.digest]) {
+    expect(await remove(`${APP}/manifests/${digest}`)).toBe(202)
+  }
+  expect(logicalBytes()).toBe(0)
+
+  await undo.restoreManifest(APP, sha256(outer), 'tester', signal)
+
+  expect(logicalBytes()).toBe(before)
+  const { entries } = await store.metadata.listHistory({ repository: APP, limit: 10 })
+  const restored = entries.filter(({ action, tag }) => action === 'restored' && tag === undefined)
+  expect(restored.map(({ to }) => to)).toEqual([sha256(outer), sha256(inner), child.digest])
+})
+
+/** One image under many tags, which are there at once. */
+async function pushManyTags(app: FastifyInstance, count: number) {
+  const tags = Array.from({ length: count }, (_, index) => `many-${String(index).padStart(4, '0')}`)
+  const image = await pushImage(app, APP, undefined, { config: 'of many tags' })
+  for (let from = 0; from < count; from += 100) {
+    const some = tags.slice(from, from + 100).map((text) => `tag=${text}`)
+    const url = `/v2/${APP}/manifests/${image.digest}?${some.join('&')}`
+    const headers = { 'content-type': OCI_MANIFEST }
+    const response = await app.inject({ method: 'PUT', url, headers, payload: image.manifest })
+    expect(response.statusCode).toBe(201)
+  }
+  return { digest: image.digest, tags }
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { pushImage } from '../support/images.js'
+import { pushBlob, pushImage } from '../support/images.js'
 import { answerOf, ask, problemOf } from '../support/management.js'
 import { startTestServer } from '../support/server.js'
 
@@ -48,6 +48,20 @@ describe('POST of a restore', () => {
     expect((await ask(app, 'POST', restore, { body: {} })).statusCode).toBe(404)
   })
 
+  it('brings a repository back though a push to its name has begun, or was given up', async () => {
+    const { app } = await startTestServer()
+    const { digest } = await pushImage(app, APP, 'v1')
+    await answerOf(app, 'DELETE', `${REPOSITORY}?confirm=team%2Fapp`)
+    await pushBlob(app, APP, 'the first layer')
+    expect(await answerOf(app, 'GET', REPOSITORY)).toMatchObject({ listed: false })
+    expect((await app.inject('/v2/_catalog')).json()).toEqual({ repositories: [] })
+
+    expect(await answerOf(app, 'POST', restore, {})).toEqual({})
+
+    expect(await digestOf(app, 'v1')).toBe(digest)
+    expect((await app.inject('/v2/_catalog')).json()).toEqual({ repositories: [APP] })
+  })
+
   it('brings a tag back, as it was before its last change and at a time', async () => {
     let now = Date.now()
     const { app } = await startTestServer({ now: () => now })
@@ -80,12 +94,30 @@ describe('POST of a restore', () => {
     await app.inject({ method: 'DELETE', url: `/v2/${APP}/manifests/${digest}` })
     expect(await digestOf(app, 'a')).toBeUndefined()
 
-    const restored = await answerOf<{ tags: string[]; tagCount: number }>(app, 'POST', restore, {
-      at,
+    const restored = await answerOf(app, 'POST', restore, { at })
+
+    expect(restored).toEqual({ tags: ['a', 'b'], tagCount: 2, lostCount: 0, keptCount: 0 })
+    expect(await digestOf(app, 'b')).toBe(digest)
+  })
+
+  it('tells how many tags of a time stay as they are, as they are immutable', async () => {
+    let now = Date.now()
+    const first = await startTestServer({ now: () => now })
+    await pushImage(first.app, APP, 'v1', { config: 'one' })
+    const at = new Date(now).toISOString()
+    now += 1000
+    const { digest } = await pushImage(first.app, APP, 'v1', { config: 'two' })
+    await first.server.close()
+    const { app } = await startTestServer({
+      now: () => now,
+      dataDirectory: first.dataDirectory,
+      config: { tags: { immutable: [{ repositories: '**', tags: 'v*' }] } },
     })
 
-    expect({ ...restored, tags: restored.tags.sort() }).toEqual({ tags: ['a', 'b'], tagCount: 2 })
-    expect(await digestOf(app, 'b')).toBe(digest)
+    const restored = await answerOf(app, 'POST', restore, { at })
+
+    expect(restored).toEqual({ tags: [], tagCount: 0, lostCount: 0, keptCount: 1 })
+    expect(await digestOf(app, 'v1')).toBe(digest)
   })
 
   it('brings back a manifest with the tags that went with it', async () => {
@@ -105,6 +137,8 @@ describe('POST of a restore', () => {
     [{ tag: 'v1' }, 404],
     [{ tag: '-' }, 400],
     [{ at: 'yesterday' }, 400],
+    [{ at: '2026-11-21T18:30:05' }, 400],
+    [{ at: '2026-02-30T00:00:00Z' }, 400],
     [{ digest: `sha256:${'0'.repeat(64)}` }, 404],
     [{ as: 'Not A Name' }, 400],
     [{ everything: true }, 400],

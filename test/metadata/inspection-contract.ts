@@ -424,6 +424,44 @@ export function inspectionContract(backend: string, open: () => Promise<Metadata
         }
       })
 
+      it('tells which tags have changed after a time, each once, by name', async () => {
+        const store = await open()
+        const texts = Array.from({ length: 600 }, (_, index) => `t${`${index}`.padStart(3, '0')}`)
+        await putImage(store, imageText('a'), {
+          tags: [...texts, 'again', 'moved', 'same', 'went'],
+        })
+        for (const round of [1, 2, 3]) {
+          const change = { tags: ['moved', 't599'], at: AT + round }
+          await putImage(store, imageText(`round ${round}`), change)
+        }
+        await putImage(store, imageText('a'), { tags: ['same'], at: AT + 3 })
+        await store.deleteTag(tagRemoval('went', { at: AT + 2 }))
+        await store.deleteTag(tagRemoval('again', { at: AT + 2 }))
+        await putImage(store, imageText('a'), { tags: ['again', 'new'], at: AT + 3 })
+        await putImage(store, imageText('b'), { repository: OTHER, tags: ['other'], at: AT + 3 })
+        const changed = async (since: number, limit: number) => {
+          const tags: string[] = []
+          for (let after: string | undefined = ''; after !== undefined;) {
+            const page = await store.listChangedTags({ repository: APP, since, after, limit })
+            expect(page.tags.length).toBeLessThanOrEqual(limit)
+            tags.push(...page.tags)
+            after = page.next
+          }
+          return tags
+        }
+
+        for (const limit of [1, 2, 100]) {
+          expect(await changed(AT + 3, limit)).toEqual([])
+          expect(await changed(AT + 2, limit)).toEqual(['again', 'moved', 'new', 't599'])
+          expect(await changed(AT + 1, limit)).toEqual(['again', 'moved', 'new', 't599', 'went'])
+        }
+        expect(await changed(AT - 1, 100)).toHaveLength(texts.length + 5)
+        const asked = store.listChangedTags({
+          ...{ repository: name('never'), since: AT, after: '', limit: 1 },
+        })
+        await expect(asked).rejects.toMatchObject(NAMELESS)
+      })
+
       it('is unknown of a repository that never was', async () => {
         const store = await open()
 

@@ -658,7 +658,7 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
             'a__b',
           ]
           await Promise.all(
-            shuffled(names).map((text) => putBlob(store, 'layer', { repository: name(text) })),
+            shuffled(names).map((text) => putImage(store, imageText(), { repository: name(text) })),
           )
 
           const walked = await walk(limit, (page) => store.listRepositories(page))
@@ -667,16 +667,22 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
         },
       )
 
-      it('has those that came to be by a manifest, a blob or a mount, once each', async () => {
+      it('has those with a manifest once each, and none that has blobs alone', async () => {
         const store = await open()
         await putImage(store, imageText(), { repository: name('by-manifest') })
+        await putBlob(store, 'layer', { repository: name('by-both') })
+        await putImage(store, imageText(), { repository: name('by-both') })
+        await putImage(store, imageText('other'), { repository: name('by-both') })
         const digest = await putBlob(store, 'layer', { repository: name('by-blob') })
         await putBlob(store, 'layer', { repository: name('by-blob') })
         await store.mountBlob(mountOf(digest, { repository: name('by-mount') }))
 
         const { entries } = await store.listRepositories({ limit: 10 })
 
-        expect(entries).toEqual(['by-blob', 'by-manifest', 'by-mount'])
+        expect(entries).toEqual(['by-both', 'by-manifest'])
+        for (const made of ['by-blob', 'by-mount']) {
+          expect(await store.listTags(name(made), { limit: 1 })).toMatchObject({ entries: [] })
+        }
       })
 
       it('has none where only an upload was opened, a mount failed or a put was refused', async () => {
@@ -1601,7 +1607,9 @@ export function metadataStoreContract(backend: string, open: () => Promise<Metad
 
       async function openWithNames(names: readonly string[] = NAMES): Promise<MetadataStore> {
         const store = await open()
-        await Promise.all(names.map((text) => putBlob(store, 'layer', { repository: name(text) })))
+        await Promise.all(
+          names.map((text) => putImage(store, imageText(), { repository: name(text) })),
+        )
         return store
       }
 

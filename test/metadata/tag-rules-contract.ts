@@ -242,6 +242,42 @@ export function tagRulesContract(backend: string, open: () => Promise<MetadataSt
       expect(await digestOfTag(store, 'v1')).toBe(after)
     })
 
+    it('keep the tag that is elsewhere now when all are restored to a time, and count it', async () => {
+      const store = await open()
+      const before = await putImage(store, imageText('before'), { tags: ['v1', 'v2', 'x'] })
+      const after = await putImage(store, imageText('after'), { tags: ['v1', 'x'], at: AT + 2 })
+      await store.deleteManifest(digestRemoval(before, { at: AT + 3 }))
+      const { repository, identity, reviewAt } = tagRemoval('v1')
+      const tags = ['v1', 'v2', 'never', 'x'].map(tag)
+
+      const restored = await store.restoreTagsAt({
+        ...{ repository, identity, reviewAt, tags, time: AT + 1, at: AT + 4 },
+        tagRules: IMMUTABLE,
+      })
+
+      expect(restored).toEqual({ tags: ['v2', 'x'], lostCount: 0, keptCount: 1 })
+      expect(await digestOfTag(store, 'v1')).toBe(after)
+      expect(await digestOfTag(store, 'v2')).toBe(before)
+      expect(await digestOfTag(store, 'x')).toBe(before)
+    })
+
+    it('bring no image back for a tag that they keep elsewhere', async () => {
+      const store = await open()
+      const before = await putImage(store, imageText('before'), { tags: ['v1'] })
+      await putImage(store, imageText('after'), { tags: ['v1'], at: AT + 2 })
+      await store.deleteManifest(digestRemoval(before, { at: AT + 3 }))
+      const { repository, identity, reviewAt, tag: v1 } = tagRemoval('v1')
+
+      await store.restoreTagsAt({
+        ...{ repository, identity, reviewAt, tags: [v1], time: AT + 1, at: AT + 4 },
+        tagRules: IMMUTABLE,
+      })
+
+      await expect(store.getManifest(APP, { digest: before })).rejects.toMatchObject({
+        code: 'MANIFEST_UNKNOWN',
+      })
+    })
+
     it('let exactly one of two pushes at once make an immutable tag', async () => {
       const store = await open()
       for (let round = 0; round < 200; round++) {

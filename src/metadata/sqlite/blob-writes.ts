@@ -119,7 +119,6 @@ export class BlobWrites {
     }
     this.#counting.blobGoes(repositoryId, digest)
     this.#unlink.run(repositoryId, digest)
-    this.#counting.blobWent(repositoryId)
     // The same bytes may have been promised as a manifest.
     if (this.#repositories.findManifest(repositoryId, digest) === undefined) {
       this.#keeping.dropLease(repositoryId, digest)

@@ -125,7 +125,6 @@ export class CollectWrites {
     if (verdict.link) {
       this.#counting.blobGoes(repositoryId, digest)
       this.#removing.unlink(repositoryId, digest)
-      this.#counting.blobWent(repositoryId)
       record('link', 0)
     }
     const blob = this.#removing.findBlob(digest)

@@ -44,7 +44,6 @@ export class Counting {
   readonly #add: Statement<[number, number]>
   readonly #show: Statement<[number]>
   readonly #hideWhenEmpty: Statement<[{ readonly repositoryId: number }]>
-  readonly #hideWhenBare: Statement<[{ readonly repositoryId: number }]>
 
   constructor(connection: Connection) {
     this.#countBlob = connection.prepare(
@@ -80,14 +79,10 @@ export class Counting {
     this.#show = connection.prepare(
       'update repositories set listed = 1 where id = ? and listed = 0',
     )
-    const hideWithoutManifests = `
-      update repositories set listed = 0
-      where id = @repositoryId and listed = 1 and description = '' and not exists (
-        select 1 from manifests where repository_id = @repositoryId and deleted_at is null)`
-    this.#hideWhenEmpty = connection.prepare(hideWithoutManifests)
-    this.#hideWhenBare = connection.prepare(
-      `${hideWithoutManifests} and not exists (
-        select 1 from repository_blobs where repository_id = @repositoryId)`,
+    this.#hideWhenEmpty = connection.prepare(
+      `update repositories set listed = 0
+       where id = @repositoryId and listed = 1 and description = '' and not exists (
+         select 1 from manifests where repository_id = @repositoryId and deleted_at is null)`,
     )
   }
 
@@ -140,11 +135,6 @@ export class Counting {
   blobGoes(repositoryId: number, digest: string): void {
     if (this.#uncountBlob.run(repositoryId, digest).changes === 0) return
     this.#add.run(-this.#sizeOf(digest), repositoryId)
-  }
-
-  /** A repository has lost a blob; it may have been all that a push which never ended had brought. */
-  blobWent(repositoryId: number): void {
-    this.#hideWhenBare.run({ repositoryId })
   }
 
   /** The bytes that this adds: none where it counts already, or is not there. */

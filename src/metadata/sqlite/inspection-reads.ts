@@ -13,7 +13,7 @@ import type {
   RepositoryRecord,
   TagRecord,
 } from '../inspection.js'
-import type { Page, PageRequest } from '../metadata-store.js'
+import type { ChangedTags, ChangedTagsQuery, Page, PageRequest } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import { HistoryReads } from './history-reads.js'
 import { ManifestRecords } from './manifest-records.js'
@@ -72,6 +72,10 @@ export class InspectionReads {
 
   listHistory(query: HistoryQuery): Page<HistoryEntry> {
     return this.#history.list(query)
+  }
+
+  listChangedTags(query: ChangedTagsQuery): ChangedTags {
+    return this.#history.listChangedTags(query)
   }
 
   listDeletedRepositories(query: DeletedQuery): Page<DeletedRepository> {

@@ -15,7 +15,9 @@ export class Repositories {
     this.#find = connection
       .prepare<[string], number>('select id from repositories where name = ?')
       .pluck()
-    this.#create = connection.prepare('insert into repositories (name, created_at) values (?, ?)')
+    this.#create = connection.prepare(
+      'insert into repositories (name, created_at, listed) values (?, ?, 0)',
+    )
     this.#findBlob = connection
       .prepare<[number, string], number>(
         `select 1 from repository_blobs r join blobs b using (digest)
@@ -40,7 +42,7 @@ export class Repositories {
     return id
   }
 
-  /** Makes the repository when it is not there. */
+  /** Makes the repository when it is not there; the catalog shows it when somebody says so. */
   ensure(name: RepositoryName, at: number): number {
     return this.find(name) ?? Number(this.#create.run(name, at).lastInsertRowid)
   }

@@ -18,6 +18,8 @@ import type {
   AdvanceUpload,
   BeginCommit,
   BeginRun,
+  ChangedTags,
+  ChangedTagsQuery,
   CollectedStep,
   CollectionPlan,
   CollectStep,
@@ -44,9 +46,11 @@ import type {
   RepositoryRemoval,
   RestoredTag,
   RestoredTags,
+  RestoredTagsAt,
   RestoreManifest,
   RestoreRepository,
   RestoreTag,
+  RestoreTagsAt,
   RestoreTagsOf,
   RetentionPage,
   RetentionPosition,
@@ -236,6 +240,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#read(() => this.#reads.inspection.listHistory(query))
   }
 
+  listChangedTags(query: ChangedTagsQuery): Promise<ChangedTags> {
+    return this.#read(() => this.#reads.inspection.listChangedTags(query))
+  }
+
   listDeletedRepositories(query: DeletedQuery): Promise<Page<DeletedRepository>> {
     return this.#read(() => this.#reads.inspection.listDeletedRepositories(query))
   }
@@ -333,6 +341,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   restoreTag(restore: RestoreTag): Promise<RestoredTag> {
     return this.#writer.write('restoreTag', restore)
+  }
+
+  restoreTagsAt(restore: RestoreTagsAt): Promise<RestoredTagsAt> {
+    return this.#writer.write('restoreTagsAt', restore)
   }
 
   restoreManifest(restore: RestoreManifest): Promise<{ readonly deletedAt: number }> {

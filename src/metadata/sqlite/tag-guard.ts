@@ -49,9 +49,17 @@ export class TagGuard {
    * @throws {@link RegistryError} `DENIED`
    */
   requireMovable(tag: NamedTag & { readonly manifestId: number }, rules: TagRules): void {
-    if (!isIn(rules.immutable, tag.tag)) return
-    const target = this.#target.get(tag.repositoryId, tag.tag)
-    if (target !== undefined && target !== tag.manifestId) throw tagKept(tag, rules)
+    if (!this.isMovable(tag, rules)) throw tagKept(tag, rules)
+  }
+
+  /** As {@link requireMovable}, for whoever goes on without it. */
+  isMovable(
+    { repositoryId, tag, manifestId }: Omit<NamedTag, 'repository'> & { manifestId: number },
+    rules: TagRules,
+  ): boolean {
+    if (!isIn(rules.immutable, tag)) return true
+    const target = this.#target.get(repositoryId, tag)
+    return target === undefined || target === manifestId
   }
 
   /** @throws {@link RegistryError} `DENIED` */

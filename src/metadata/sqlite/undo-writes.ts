@@ -1,14 +1,16 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type { RepositoryName } from '../../oci/reference.js'
+import type { RepositoryName, Tag } from '../../oci/reference.js'
 import type {
   RepositoryRemoval,
   RestoredTag,
   RestoredTags,
+  RestoredTagsAt,
   RestoreManifest,
   RestoreRepository,
   RestoreTag,
+  RestoreTagsAt,
   RestoreTagsOf,
 } from '../metadata-store.js'
 import type { Connection } from './connection.js'
@@ -32,10 +34,28 @@ interface KeptManifest {
   readonly deleted_at: number | null
 }
 
+interface LastChange {
+  readonly id: number
+  readonly from_digest: Digest | null
+}
+
+/** A tag that went with a manifest, and the id of that in the history. */
+interface GoneTag {
+  readonly tag: string
+  readonly id: number
+}
+
 interface Author {
   readonly identity: string
   readonly at: number
 }
+
+interface Change extends Author {
+  /** When what it frees may be looked at. */
+  readonly reviewAt: number
+}
+
+type TagAtTime = Pick<RestoreTag, 'tag' | 'at' | 'reviewAt'> & { readonly time: number }
 
 /** What brings back what was deleted or overwritten; each method runs inside a transaction. */
 export class UndoWrites {
@@ -51,15 +71,15 @@ export class UndoWrites {
   readonly #forgetDeleted: Statement<[number]>
   readonly #takeName: Statement<[{ readonly id: number; readonly name: string }]>
   readonly #isListed: Statement<[number], number>
-  readonly #before: Statement<[number, string], { from_digest: Digest | null }>
+  readonly #lastChange: Statement<[number, string], LastChange>
   readonly #atTime: Statement<[number, string, number], { to_digest: Digest | null }>
   readonly #afterTime: Statement<[number, string, number], { from_digest: Digest | null }>
   readonly #findKept: Statement<[number, string], KeptManifest>
   readonly #revive: Statement<[number]>
   readonly #relink: Statement<[number, number, number], string>
-  readonly #deletedChildren: Statement<[number, number], KeptManifest>
+  readonly #deletedChildren: Statement<[number], KeptManifest>
   readonly #deletion: Statement<[number, string], number>
-  readonly #tagsOf: Statement<[number, string, number, string, number], string>
+  readonly #tagsOf: Statement<[number, string, number, string, number], GoneTag>
 
   constructor(
     connection: Connection,
@@ -101,8 +121,8 @@ export class UndoWrites {
     this.#isListed = connection
       .prepare<[number], number>('select listed from repositories where id = ?')
       .pluck()
-    this.#before = connection.prepare(
-      `select from_digest from history where repository_id = ? and tag = ?
+    this.#lastChange = connection.prepare(
+      `select id, from_digest from history where repository_id = ? and tag = ?
        order by id desc limit 1`,
     )
     this.#atTime = connection.prepare(
@@ -118,7 +138,8 @@ export class UndoWrites {
       `select ${keptColumns} from manifests m where m.repository_id = ? and m.digest = ?`,
     )
     this.#revive = connection.prepare(
-      'update manifests set deleted_at = null, deleted_by = null where id = ?',
+      `update manifests set deleted_at = null, deleted_by = null
+       where id = ? and deleted_at is not null`,
     )
     // A blob may have been taken away from the repository meanwhile; its bytes are held. Of an index,
     // those that are no manifests are blobs.
@@ -133,9 +154,9 @@ export class UndoWrites {
       )
       .pluck()
     this.#deletedChildren = connection.prepare(
-      `select ${keptColumns} from manifests m
-       where m.repository_id = ? and m.deleted_at is not null
-         and m.digest in (select digest from manifest_references where manifest_id = ?)`,
+      `select ${keptColumns} from manifest_references r
+       cross join manifests m on m.repository_id = r.repository_id and m.digest = r.digest
+       where r.manifest_id = ? and r.kind = 'child' and m.deleted_at is not null`,
     )
     this.#deletion = connection
       .prepare<[number, string], number>(
@@ -144,14 +165,12 @@ export class UndoWrites {
          order by changed_at desc limit 1`,
       )
       .pluck()
-    this.#tagsOf = connection
-      .prepare<[number, string, number, string, number], string>(
-        `select distinct tag from history indexed by history_deleted_idx
-         where repository_id = ? and from_digest = ? and changed_at = ? and action = 'deleted'
-           and tag > ?
-         order by tag limit ?`,
-      )
-      .pluck()
+    this.#tagsOf = connection.prepare(
+      `select tag, max(id) as id from history indexed by history_deleted_idx
+       where repository_id = ? and from_digest = ? and changed_at = ? and action = 'deleted'
+         and tag > ?
+       group by tag order by tag limit ?`,
+    )
   }
 
   deleteRepository(removal: CheckedRepositoryRemoval): void {
@@ -180,7 +199,7 @@ export class UndoWrites {
           { details: [{ name }] },
         )
       }
-      // Nothing but what a push that never ended has left.
+      // Nothing but what a push has left that never ended, or will begin again.
       this.#delete(inItsPlace, name, { identity, at })
     }
     this.#forgetDeleted.run(id)
@@ -189,24 +208,49 @@ export class UndoWrites {
   }
 
   restoreTag(restore: RestoreTag): RestoredTag {
-    const { repository, tag, time, identity, at, reviewAt } = restore
+    const { repository, tag, time, tagRules } = restore
     const repositoryId = this.#repositories.get(repository)
     const current = this.#tags.settle(repositoryId, tag)
     const digest =
       time === undefined
         ? this.#targetBefore(repositoryId, tag)
         : this.#targetAt(repositoryId, { ...restore, time }, current)
+    if (digest === undefined) throw unknown('the tag was not there at that time', { tag })
     if (current?.digest === digest) return { digest, changed: false }
     const manifest = this.#findKept.get(repositoryId, digest)
     if (manifest === undefined) {
       throw unknown('what the tag pointed to is gone for good', { tag, digest })
     }
-    this.#bringBack(repositoryId, manifest, { identity, at })
-    const { id: manifestId, generation } = manifest
-    this.#guard.requireMovable({ repository, repositoryId, tag, manifestId }, restore.tagRules)
-    const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
-    this.#tags.move({ ...move, action: 'restored' })
+    const manifestId = manifest.id
+    this.#guard.requireMovable({ repository, repositoryId, tag, manifestId }, tagRules)
+    this.#bringBack(repositoryId, manifest, restore)
+    this.#point(repositoryId, tag, manifest, restore)
     return { digest, changed: true }
+  }
+
+  restoreTagsAt(restore: RestoreTagsAt): RestoredTagsAt {
+    const repositoryId = this.#repositories.get(restore.repository)
+    const tags: Tag[] = []
+    let [lostCount, keptCount] = [0, 0]
+    for (const tag of restore.tags) {
+      const current = this.#tags.settle(repositoryId, tag)
+      const digest = this.#targetAt(repositoryId, { ...restore, tag }, current)
+      if (digest === undefined || digest === current?.digest) continue
+      const manifest = this.#findKept.get(repositoryId, digest)
+      if (manifest === undefined) {
+        lostCount++
+        continue
+      }
+      const manifestId = manifest.id
+      if (!this.#guard.isMovable({ repositoryId, tag, manifestId }, restore.tagRules)) {
+        keptCount++
+        continue
+      }
+      this.#bringBack(repositoryId, manifest, restore)
+      this.#point(repositoryId, tag, manifest, restore)
+      tags.push(tag)
+    }
+    return { tags, lostCount, keptCount }
   }
 
   restoreManifest({ repository, digest, identity, at, leaseUntil }: RestoreManifest) {
@@ -224,21 +268,20 @@ export class UndoWrites {
   }
 
   restoreTagsOf(restore: RestoreTagsOf): RestoredTags {
-    const { repository, digest, deletedAt, after, limit, identity, at, reviewAt } = restore
+    const { repository, digest, deletedAt, after, limit } = restore
     const repositoryId = this.#repositories.get(repository)
     const manifest = this.#findKept.get(repositoryId, digest)
     // Deleted again in between.
     if (manifest === undefined || manifest.deleted_at !== null) return { tags: [] }
-    const { id: manifestId, generation } = manifest
     const gone = this.#tagsOf.all(repositoryId, digest, deletedAt, after, limit)
     const tags: string[] = []
-    for (const tag of gone) {
-      if (this.#tags.settle(repositoryId, tag) !== undefined) continue
-      const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
-      this.#tags.move({ ...move, action: 'restored' })
+    for (const { tag, id } of gone) {
+      // What has happened to it since was somebody's wish, be it there or not.
+      if (this.#lastChange.get(repositoryId, tag)?.id !== id) continue
+      this.#point(repositoryId, tag, manifest, restore)
       tags.push(tag)
     }
-    const next = gone.length < limit ? undefined : gone.at(-1)
+    const next = gone.length < limit ? undefined : gone.at(-1)?.tag
     return { tags, ...(next !== undefined && { next }) }
   }
 
@@ -250,7 +293,7 @@ export class UndoWrites {
 
   /** What a tag pointed to before its last change. */
   #targetBefore(repositoryId: number, tag: string): Digest {
-    const last = this.#before.get(repositoryId, tag)
+    const last = this.#lastChange.get(repositoryId, tag)
     if (last === undefined) throw unknown('the repository never had this tag', { tag })
     if (last.from_digest !== null) return last.from_digest
     throw unknown('the tag has never been moved or deleted: there is nothing to go back to', {
@@ -259,24 +302,26 @@ export class UndoWrites {
   }
 
   /**
-   * What a tag pointed to at a time. Inside the undo window, how it came to be so may be forgotten by
+   * What a tag pointed to at a time; undefined when it was not there. Inside the undo window, how it came to be so may be forgotten by
    * now: then the change that came next tells it, or, without one, what the tag points to still.
    */
   #targetAt(
     repositoryId: number,
-    { tag, time, at, reviewAt }: RestoreTag & { readonly time: number },
+    { tag, time, at, reviewAt }: TagAtTime,
     current: TagTarget | undefined,
-  ): Digest {
-    const told = (): Digest | null | undefined => {
-      const change = this.#atTime.get(repositoryId, tag, time)
-      if (change) return change.to_digest
-      if (time < at - (reviewAt - at)) return undefined
-      const next = this.#afterTime.get(repositoryId, tag, time)
-      return next ? next.from_digest : (current?.digest as Digest | undefined)
-    }
-    const digest = told()
-    if (digest) return digest
-    throw unknown('the tag was not there at that time', { tag })
+  ): Digest | undefined {
+    const change = this.#atTime.get(repositoryId, tag, time)
+    if (change) return change.to_digest ?? undefined
+    if (time < at - (reviewAt - at)) return undefined
+    const next = this.#afterTime.get(repositoryId, tag, time)
+    return next ? (next.from_digest ?? undefined) : (current?.digest as Digest | undefined)
+  }
+
+  #point(repositoryId: number, tag: string, manifest: KeptManifest, change: Change): void {
+    const { id: manifestId, generation, digest } = manifest
+    const { identity, at, reviewAt } = change
+    const move = { repositoryId, tag, manifestId, generation, digest, identity, at, reviewAt }
+    this.#tags.move({ ...move, action: 'restored' })
   }
 
   /** Makes a manifest be there again, and what it cannot be used without. */
@@ -285,12 +330,12 @@ export class UndoWrites {
     for (const digest of this.#relink.all(repositoryId, at, manifest.id)) {
       this.#counting.blobCame(repositoryId, digest)
     }
-    for (const child of this.#deletedChildren.all(repositoryId, manifest.id)) {
+    for (const child of this.#deletedChildren.all(manifest.id)) {
       this.#bringBack(repositoryId, child, author)
     }
-    if (manifest.deleted_at === null) return
     const { id, digest, size_bytes: sizeBytes } = manifest
-    this.#revive.run(id)
+    // A child may have come back with another index a moment ago.
+    if (this.#revive.run(id).changes === 0) return
     this.#history.record({ repositoryId, action: 'restored', to: digest, identity, at })
     this.#counting.manifestCame({ id, repositoryId, sizeBytes })
   }

@@ -27,22 +27,13 @@ export function sumOfRepository(repository: string): string {
        where l.repository_id = ${repository}.id and l.counted = 1))`
 }
 
-/**
- * Whether the catalog should show a repository. One that has no manifest may be either: shown since
- * its first blob, or hidden since the last of what it had was collected.
- */
+/** Whether the catalog should show a repository. */
 export function isToBeListed(repository: string): string {
-  const isTrueOf = (table: string, condition = 'true') =>
-    `exists (select 1 from ${table} o where o.repository_id = ${repository}.id and ${condition})`
   return `(
-    case
-      when ${isTrueOf('deleted_repositories')} then 0
-      when ${repository}.description <> '' then 1
-      when ${isTrueOf('manifests', 'o.deleted_at is null')} then 1
-      when ${isTrueOf('manifests')} then 0
-      when not ${isTrueOf('repository_blobs')} then 0
-      else ${repository}.listed
-    end)`
+    not exists (select 1 from deleted_repositories d where d.repository_id = ${repository}.id)
+    and (${repository}.description <> '' or exists (
+      select 1 from manifests m
+      where m.repository_id = ${repository}.id and m.deleted_at is null)))`
 }
 
 /** The name of a repository, also of one that was deleted and has given its name back. */

@@ -53,6 +53,7 @@ type WriteName =
   | 'restoreManifest'
   | 'restoreRepository'
   | 'restoreTag'
+  | 'restoreTagsAt'
   | 'restoreTagsOf'
   | 'renewOrigin'
   | 'requireRoom'
@@ -157,6 +158,7 @@ export function prepareWrites(connection: Connection): Writes {
     restoreManifest: (...args) => undo.restoreManifest(...args),
     restoreRepository: (...args) => undo.restoreRepository(...args),
     restoreTag: (...args) => undo.restoreTag(...args),
+    restoreTagsAt: (...args) => undo.restoreTagsAt(...args),
     restoreTagsOf: (...args) => undo.restoreTagsOf(...args),
     renewOrigin: () => copies.renewOrigin(),
     requireRoom: (...args) => quotas.requireRoom(...args),

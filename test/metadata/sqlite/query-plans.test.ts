@@ -150,3 +150,16 @@ it('looks for whoever needs a blob from both ends first, not past all that were 
     expect(searches).toEqual(Array(3).fill(`${range} (digest=? AND repository_id=?)`))
   }
 })
+
+it('finds what a manifest refers to by its digest, not among all that were deleted', async () => {
+  const connection = await openStore()
+
+  const looks = statementsOf(connection).filter(
+    (sql) => sql.includes('manifest_references') && sql.includes('m.deleted_at is not null'),
+  )
+
+  const plans = looks.map((sql) => planOf(connection, sql).join('\n'))
+  expect(plans).toEqual([
+    expect.stringMatching(/SEARCH m USING INDEX \S+ \(repository_id=\? AND digest=\?\)/),
+  ])
+})

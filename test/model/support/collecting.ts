@@ -1,6 +1,6 @@
 import type { Digest } from '../../../src/oci/digest.js'
 import { nameOf } from './contents.js'
-import { isEmpty, type Lease, type ManifestState, type Model, type Repository } from './model.js'
+import type { Lease, ManifestState, Model, Repository } from './model.js'
 import type { StoredRows } from '../../support/stored-state.js'
 
 /** By what a run collects. */
@@ -258,12 +258,6 @@ export class Collecting {
       repository.links.delete(digest)
       this.#endLease(repository, digest, repository.blobLeases)
     }
-    for (const { repository, manifest } of gone.manifests) {
-      if (manifest.deletedAt === undefined && repository.liveManifests.length === 0) {
-        repository.isListed = false
-      }
-    }
-    for (const { repository } of gone.links) if (isEmpty(repository)) repository.isListed = false
     for (const repository of gone.repositories) {
       const { deleted } = this.#model
       if (deleted.includes(repository)) deleted.splice(deleted.indexOf(repository), 1)

@@ -60,8 +60,6 @@ export class Repository {
   deletedAt: number | undefined
   /** A purge that was not ended may have begun to take it apart. */
   isBroken = false
-  /** Whether the catalog shows it; undefined where nothing is promised. */
-  isListed: boolean | undefined = true
   readonly tags = new Map<string, Digest>()
   /** When each tag was pushed or moved last. */
   readonly tagMovedAt = new Map<string, number>()
@@ -86,6 +84,11 @@ export class Repository {
 
   get liveManifests(): ManifestState[] {
     return [...this.manifests.values()].filter(({ deletedAt }) => deletedAt === undefined)
+  }
+
+  /** Whether the catalog shows it. */
+  get isListed(): boolean {
+    return this.liveManifests.length > 0
   }
 
   /** Manifests that refer to a digest, be they deleted or not. */
@@ -211,7 +214,6 @@ export class Model {
 
   putManifest(repository: Repository, content: ManifestContent, tags: readonly string[]): void {
     const { digest } = content
-    repository.isListed = true
     const before = repository.manifests.get(digest)
     repository.manifests.set(digest, {
       ...{ content, pushedAt: this.now, isOrphaned: false, isOrphanedAlone: false },
@@ -246,7 +248,6 @@ export class Model {
     repository.deletions.set(digest, this.now)
     endLease(repository.manifestLeases, digest, repository.links, repository.blobLeases)
     this.touch(repository, digest)
-    if (repository.liveManifests.length === 0) repository.isListed = false
   }
 
   deleteBlob(repository: Repository, digest: Digest): void {
@@ -256,7 +257,6 @@ export class Model {
     const blob = this.blobs.get(digest)
     if (blob) blob.unlinkedAt = this.now
     this.touch(repository, digest)
-    if (isEmpty(repository)) repository.isListed = false
   }
 
   deleteRepository(repository: Repository): void {
@@ -272,10 +272,6 @@ export class Model {
     repository.deletedAt = undefined
     repository.name = name
     this.repositories.set(name, repository)
-    if (repository.liveManifests.length > 0) repository.isListed = true
-    // Whether one with blobs alone is in the catalog again is nobody's promise.
-    else if (repository.links.size > 0) repository.isListed = undefined
-    else repository.isListed = false
   }
 
   /** What a tag pointed to before its last change, or at a time. */
@@ -304,7 +300,6 @@ export class Model {
     }
     if (manifest.deletedAt === undefined) return
     manifest.deletedAt = undefined
-    repository.isListed = true
     this.touch(repository, content.digest)
   }
 
@@ -391,10 +386,6 @@ export interface FormerTarget {
   readonly digest: Digest | undefined
   /** Its history may not have been forgotten. */
   readonly isCertain: boolean
-}
-
-export function isEmpty(repository: Repository): boolean {
-  return repository.liveManifests.length === 0 && repository.links.size === 0
 }
 
 /**

@@ -126,10 +126,8 @@ export class Served {
 
   #checkCatalog(listed: readonly string[]): void {
     for (const name of NAMES) {
-      const should = this.#model.repositories.get(name)?.isListed
-      const is = listed.includes(name)
-      if (should === undefined && this.#model.repositories.has(name)) continue
-      same(`whether the catalog has ${name}`, is, should === true)
+      const should = this.#model.repositories.get(name)?.isListed === true
+      same(`whether the catalog has ${name}`, listed.includes(name), should)
     }
   }
 

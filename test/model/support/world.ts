@@ -428,7 +428,7 @@ export class World {
     await this.#restoredTags(repository, digest, deletedAt)
   }
 
-  /** Tags that went with a manifest are back, but for those that have come back since by themselves. */
+  /** Tags that went with a manifest are back, but for those to which something has happened since. */
   async #restoredTags(repository: Repository, digest: Digest, deletedAt: number): Promise<void> {
     for (const [tag, changes] of repository.tagHistory) {
       if (repository.tags.has(tag)) continue
@@ -437,8 +437,9 @@ export class World {
       )
       if (wentAlong === -1) continue
       const isBack = (await this.#served.findTag(repository.name, tag)) === digest
-      if (!isBack && wentAlong === changes.length - 1) {
-        throw new Error(`the tag ${tag} of ${nameOf(digest)} has not come back with it`)
+      if (isBack !== (wentAlong === changes.length - 1)) {
+        const has = isBack ? 'has' : 'has not'
+        throw new Error(`the tag ${tag} of ${nameOf(digest)} ${has} come back with it`)
       }
       if (isBack) this.#model.moveTag(repository, tag, digest)
     }
@@ -455,8 +456,8 @@ export class World {
     const candidates = this.#model.restorable(name)
     const mayBeNone = candidates.every(({ isBroken }) => isBroken)
     const inItsPlace = this.#model.repositories.get(as)
-    const mayConflict = inItsPlace !== undefined && inItsPlace.isListed !== false
-    const mayBeDone = candidates.length > 0 && inItsPlace?.isListed !== true
+    const mayConflict = inItsPlace?.isListed === true
+    const mayBeDone = candidates.length > 0 && !mayConflict
     this.#require(outcome, [
       ...(mayBeNone ? ['NAME_UNKNOWN'] : []),
       ...(mayConflict && candidates.length > 0 ? ['CONFLICT'] : []),
