@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
 /**
@@ -7,6 +8,21 @@ import { defineConfig } from 'vitest/config'
 const builtSources = {
   find: /^(?:\.\.\/)+src\/(.*)$/,
   replacement: `${import.meta.dirname}/dist/$1`,
+}
+
+/** In memory nobody waits for a disk; what is synced to one is tested end to end. */
+const memory = '/dev/shm'
+const memoryBytesMin = 4 * 1024 ** 3
+
+/** Where the folders of unit tests are. */
+function temporaryFolder(): { TMPDIR?: string } {
+  try {
+    const { bavail, bsize } = statfsSync(memory)
+    return bavail * bsize >= memoryBytesMin ? { TMPDIR: memory } : {}
+  } catch {
+    // Not every system has it.
+    return {}
+  }
 }
 
 const shared = {
@@ -28,6 +44,7 @@ export default defineConfig({
           exclude: ['test/e2e/**'],
           server: shared.server,
           testTimeout: 20_000,
+          env: temporaryFolder(),
         },
       },
       {

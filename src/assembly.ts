@@ -7,6 +7,7 @@ import { requireFinished, takeDataDirectory } from './data-directory.js'
 import type { DurabilityLostError } from './errors.js'
 import { createMaintenance, type Maintenance } from './gc/maintenance.js'
 import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
+import { removeOperatorFile } from './operator-file.js'
 import { createRegistry, type Registry, type Stores } from './registry/registry.js'
 import { BackupFiles } from './storage/backup-files.js'
 import { FsBlobStore } from './storage/fs-blob-store.js'
@@ -50,6 +51,8 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   undo.push(takeDataDirectory(directory))
   try {
     requireFinished(directory)
+    // Of a server that was killed: whoever comes meanwhile must not be sent to it.
+    removeOperatorFile(directory)
     const blobs = await FsBlobStore.open(directory, {
       ...(sendsByKernel(config) && { sendfile: new Sendfile(log) }),
     })

@@ -3,5 +3,12 @@ import { requireSupportedNode } from './node-version.js'
 
 // Before anything else is loaded: the native module ends an unsupported Node without a word.
 requireSupportedNode()
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `… | head` has read what it wanted: that is no failure.
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`berth: the output cannot be written: ${error.code ?? error.message}\n`)
+  process.exitCode = 1
+})
 const { runCommand } = await import('./commands.js')
-process.exitCode = await runCommand(process.argv.slice(2))
+const code = await runCommand(process.argv.slice(2))
+process.exitCode ??= code

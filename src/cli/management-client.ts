@@ -2,13 +2,12 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { request, type IncomingMessage, type RequestOptions } from 'node:http'
 import path from 'node:path'
-import { assemble, type Assembly } from '../assembly.js'
+import type { Assembly } from '../assembly.js'
 import type { Problem } from '../api/problems.js'
 import type { Config } from '../config.js'
 import { DataDirectoryError } from '../data-directory.js'
 import { errorCode } from '../errors.js'
-import { createLog } from '../log.js'
-import { readOperatorFile, removeOperatorFile, type OperatorAccess } from '../operator-file.js'
+import { readOperatorFile, type OperatorAccess } from '../operator-file.js'
 import { EXIT_FAILED } from './usage.js'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
@@ -53,6 +52,9 @@ export async function openManagement(config: Config): Promise<Management> {
   if (!existsSync(path.join(directory, 'berth.db'))) {
     throw new Error(`there is no registry in ${directory}; --data or --config says where it is`)
   }
+  // The usual case, and quick: nothing of a registry is loaded for it.
+  const access = accessOf(directory)
+  if (access && (await isAnswering(access))) return new RunningServer(access, directory)
   try {
     return new OwnRegistry(await assembleQuietly(config))
   } catch (error) {
@@ -62,6 +64,10 @@ export async function openManagement(config: Config): Promise<Management> {
 }
 
 async function assembleQuietly(config: Config): Promise<Assembly> {
+  const [{ assemble }, { createLog }] = await Promise.all([
+    import('../assembly.js'),
+    import('../log.js'),
+  ])
   // A person reads what the command says; of the log only what has gone wrong.
   const log = await createLog({ ...config.log, level: 'warn' })
   const assembly = await assemble({
@@ -72,19 +78,32 @@ async function assembleQuietly(config: Config): Promise<Assembly> {
       process.exit(EXIT_FAILED)
     },
   })
-  // Of a server that was killed: whoever comes while we are here must not be sent to it.
-  removeOperatorFile(assembly.directory)
   return assembly
 }
 
 function runningServer(directory: string, inUse: DataDirectoryError): Management {
-  const access = readOperatorFile(directory)
-  if (access === undefined || access.pid !== holderOf(directory)) {
+  const access = accessOf(directory)
+  if (access === undefined) {
     throw new Error(
       `${inUse.message}, which cannot be asked: it is another command, or a server that is starting or stopping; try again when it is done`,
     )
   }
   return new RunningServer(access, directory)
+}
+
+/** How the server is reached that has the data directory, or had it when it was killed. */
+function accessOf(directory: string): OperatorAccess | undefined {
+  const access = readOperatorFile(directory)
+  return access?.pid === holderOf(directory) ? access : undefined
+}
+
+/** Whether this server is there, and knows its token: after a kill another may have its port. */
+async function isAnswering({ url, token }: OperatorAccess): Promise<boolean> {
+  const options = { method: 'GET', headers: headersFor(token, undefined) }
+  return ask(`${url}${base}/runs?limit=1`, options, undefined).then(
+    ({ status }) => status === 200,
+    () => false,
+  )
 }
 
 /** The process that has the data directory. */
@@ -114,8 +133,10 @@ class OwnRegistry implements Management {
     return answerIn<T>(response.statusCode, response.body)
   }
 
-  close(): Promise<void> {
-    return this.#assembly.close()
+  async close(): Promise<void> {
+    // A server does that by itself.
+    const { manifests } = this.#assembly.registry
+    await manifests.untag(new AbortController().signal).finally(() => this.#assembly.close())
   }
 }
 

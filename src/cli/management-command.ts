@@ -82,14 +82,13 @@ export function managementCommand<T extends Options>(command: ManagementCommand<
 }
 
 /**
- * `… | head` has read what it wanted: that is no failure, and nothing that is being done ends for it.
+ * What goes wrong with the output is told by the program; nothing that is being done ends for it.
  *
  * @returns what tells whether there is still somebody who reads
  */
 function listenForReader(): () => boolean {
   let isHeard = true
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+  process.stdout.on('error', () => {
     isHeard = false
   })
   return () => isHeard

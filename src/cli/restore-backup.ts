@@ -1,10 +1,7 @@
 import path from 'node:path'
 import { formatBytes } from '../byte-sizes.js'
 import { CONFIG_FILE_VARIABLE, loadConfig } from '../config.js'
-import { SqliteMetadataStore } from '../metadata/sqlite/sqlite-metadata-store.js'
-import { restoreBackup as restore, type RestoredBackup } from '../registry/backup/restore-backup.js'
-import { BackupFiles } from '../storage/backup-files.js'
-import { FsBlobStore } from '../storage/fs-blob-store.js'
+import type { RestoredBackup } from '../registry/backup/restore-backup.js'
 import type { Command } from './commands.js'
 import { openManagement } from './management-client.js'
 import { localTimeText } from './tables.js'
@@ -29,14 +26,8 @@ Every blob is hashed on its way, and the new registry is verified. Run it again 
       ...(data !== undefined && { flags: { data } }),
     })
     const to = path.resolve(config.dataDirectory)
-    const restored = await restore({
-      from: path.resolve(parsed.operands[0] ?? ''),
-      to,
-      openMetadata: (database) => SqliteMetadataStore.open({ file: database }),
-      openBlobs: (directory) => FsBlobStore.open(directory),
-      openFiles: (from, into) => BackupFiles.open({ from, to: into, mayLink: false }),
-      now: Date.now,
-    })
+    const { restore } = await import('../restore.js')
+    const restored = await restore(path.resolve(parsed.operands[0] ?? ''), to)
     process.stdout.write(textOf(restored, to))
     const management = await openManagement(config)
     try {

@@ -1,8 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { CONFIG_FILE_VARIABLE, loadConfig, type Config } from '../config.js'
-import { createLog } from '../log.js'
-import { startServer, type Server } from '../server.js'
+import type { Server } from '../server.js'
 import type { Command } from './commands.js'
 import { markInOneGo } from './garbage-collection.js'
 import { EXIT_FAILED, EXIT_OK, parseOptions } from './usage.js'
@@ -37,6 +36,11 @@ requests under way end; a second one does not.`,
 
 async function runUntilStopped(config: Config, file: string | undefined): Promise<number> {
   markInOneGo()
+  // Not before: other commands load this file, too, and are quick.
+  const [{ createLog }, { startServer }] = await Promise.all([
+    import('../log.js'),
+    import('../server.js'),
+  ])
   const log = await createLog(config.log)
   const stopped = nextStopSignal()
   const server = await startServer({

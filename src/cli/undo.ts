@@ -14,10 +14,14 @@ export const repoDelete: Command = managementCommand({
   optionsUsage: '[--confirm REPO]',
   optionsHelp: '  --confirm REPO    the name once more, for scripts; else it is asked for',
   async run({ management, operands: [name = ''], options, print }) {
+    const path = repositoryPath(name)
+    if (options.confirm === undefined) await management.request('GET', path)
     const confirm = options.confirm ?? (await ask(`Type ${name} once more to delete it: `))
     if (confirm !== name) throw new Error(`${name} is not deleted: that was not its name`)
-    const path = `${repositoryPath(name)}?confirm=${encodeURIComponent(confirm)}`
-    const answer = await management.request<{ restorableUntil: string }>('DELETE', path)
+    const answer = await management.request<{ restorableUntil: string }>(
+      'DELETE',
+      `${path}?confirm=${encodeURIComponent(confirm)}`,
+    )
     print(
       answer,
       () =>

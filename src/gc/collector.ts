@@ -62,6 +62,9 @@ const NOTHING: CollectTally = { manifests: 0, blobs: 0, repositories: 0, bytes: 
 /** After the brake has stopped a run that nobody asked for, the next one looks again so much later. */
 const brakedMs = 60 * 60 * 1000
 
+/** Between two steps, while others write: so many times as long as the step took. */
+const busyPauseTimes = 3
+
 /** How much history is forgotten at once. */
 const historyBatch = 250
 
@@ -172,8 +175,9 @@ export class Collector {
       }
       isDone = step.next === undefined
       after = step.next
-      // As long as the step took, others have the disk and the database for themselves.
-      if (after) await delay(performance.now() - startedAt)
+      // Meanwhile others have the disk and the database for themselves.
+      const pauseTimes = step.isQuiet ? 1 : busyPauseTimes
+      if (after) await delay((performance.now() - startedAt) * pauseTimes)
     } while (after && !run.signal.aborted)
     if (isDone) return { status: 'done', report: { planned, removed } }
     const message = 'the run was stopped; the next one goes on'

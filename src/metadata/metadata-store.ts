@@ -579,6 +579,8 @@ export interface ReviewPosition {
 export interface CollectedStep {
   readonly removed: readonly Removed[]
   readonly next?: ReviewPosition
+  /** Nobody else has written for a while: it may have taken longer than asked. */
+  readonly isQuiet?: boolean
 }
 
 /** Something that a run has removed, or would remove. */

@@ -28,6 +28,9 @@ describe('npm run bench', () => {
         'start-up: 3',
         'pages: 20',
         'deletes: 4',
+        'collect-runs: 4',
+        'collect-pushes: 2',
+        'collect-deletes: 3',
       ])
       expect(stderr).toContain('docker-registry is not installed')
       // Without strace there is nobody who could count.

@@ -24,6 +24,7 @@ export const smallest = Object.entries({
   repositories: 300,
   tags: 300,
   referrers: 20,
+  collected: 40,
   middle: 200,
   small: 100,
   images: 16,

@@ -87,6 +87,13 @@ import { RunReads } from './run-reads.js'
 import { Survey } from './survey.js'
 import { Writer } from './writer.js'
 
+/**
+ * Steps that change the same page write it to the log each time, and those that remove images with base
+ * layers in common do. So while nobody waits a step may take so many times as long, and no more than that.
+ */
+const quietTimes = 8
+const quietMsMax = 40
+
 const shippedMigrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url))
 
 export interface SqliteOptions {
@@ -322,8 +329,15 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#writer.write('beginCommit', commit)
   }
 
-  collect(step: CollectStep): Promise<CollectedStep> {
-    return this.#writer.write('collect', step)
+  async collect(step: CollectStep): Promise<CollectedStep> {
+    const { sliceMs } = step
+    const { isQuiet } = this.#writer
+    const quietMs = Math.max(sliceMs, Math.min(sliceMs * quietTimes, quietMsMax))
+    const collected = await this.#writer.write('collect', {
+      ...step,
+      sliceMs: isQuiet ? quietMs : sliceMs,
+    })
+    return { ...collected, isQuiet }
   }
 
   forgetFileRemovals(digests: readonly Digest[]): Promise<void> {

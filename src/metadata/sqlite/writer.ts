@@ -12,6 +12,12 @@ import type { Writes } from './writes.js'
 /** Far more than connections can have under way at once; past it something is stuck. */
 const pendingMax = 20_000
 
+/** So long after the last write of a client nobody is expected to come with the next one. */
+const quietMs = 1000
+
+/** What is written while garbage is collected, and for nobody who waits. */
+const TIDYING: ReadonlySet<keyof Writes> = new Set(['collect', 'forgetFileRemovals', 'recordRun'])
+
 interface Pending {
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
@@ -23,6 +29,7 @@ export class Writer {
   readonly #pending = new Map<number, Pending>()
   readonly #ended: Promise<void>
   #nextId = 0
+  #lastWriteAt = -Infinity
   #failure: Error | undefined
 
   private constructor(worker: Worker) {
@@ -88,10 +95,16 @@ export class Writer {
         reject(new RegistryError('UNAVAILABLE', 'the registry is overloaded; try again'))
         return
       }
+      if (!TIDYING.has(name)) this.#lastWriteAt = performance.now()
       const id = this.#nextId++
       this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject })
       this.#send({ id, name, args } as WriteRequest)
     })
+  }
+
+  /** Whether nobody has written for a while but who collects garbage. */
+  get isQuiet(): boolean {
+    return performance.now() - this.#lastWriteAt > quietMs
   }
 
   /** Lets the writes under way end, then ends the thread. */

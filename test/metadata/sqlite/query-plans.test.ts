@@ -15,8 +15,9 @@ const migrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.m
 
 /** What may be walked, as something else bounds it. */
 const MAY_BE_SCANNED = new Set([
-  // One row.
+  // One row each.
   'readiness',
+  'origin',
   // Not more than uploads.sessionsMax.
   'uploads',
   // As many as are asked for.

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -68,9 +67,6 @@ export function settingsOf(setup: Setup): Settings {
   }
 }
 
-/** Where a sync costs nothing, if there is such a place: what is tested here needs no disk. */
-const memoryFolder = '/dev/shm'
-
 /** A whole registry in a folder of its own, which does nothing by itself; and its clock. */
 export class StoreUnderTest {
   readonly setup: Setup
@@ -88,8 +84,7 @@ export class StoreUnderTest {
   }
 
   static async open(setup: Setup): Promise<StoreUnderTest> {
-    const parent = existsSync(memoryFolder) ? memoryFolder : tmpdir()
-    const directory = await mkdtemp(path.join(parent, 'berth-model-'))
+    const directory = await mkdtemp(path.join(tmpdir(), 'berth-model-'))
     const clock = { now: Date.parse('2026-01-01T00:00:00Z') }
     return new StoreUnderTest(setup, directory, clock, await assembled(setup, directory, clock))
   }
