@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Ajv, type ErrorObject } from 'ajv'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { configSchema, type Config } from './config-schema.js'
 import { JsonError, parseJson } from './oci/json.js'
 
@@ -59,18 +59,24 @@ export function loadConfig({ file, environment, flags = {} }: ConfigSources): Co
   apply(settings, ['http', 'port'], flags.port === undefined ? undefined : numberOr(flags.port))
   apply(settings, ['dataDirectory'], flags.data)
 
-  // Defaults are filled in here; `strict` would not let an enum stand without a type.
-  const check = new Ajv({
-    allErrors: true,
-    useDefaults: true,
-    strict: false,
-    verbose: true,
-  }).compile(configSchema)
+  const check = compiledCheck()
   if (!check(settings)) problems.push(...(check.errors ?? []).map(sentence))
   if (problems.length === 0) problems.push(...contradictions(settings as unknown as Config))
   if (problems.length > 0) throw new ConfigError([...new Set(problems)])
   delete settings['$schema']
   return freeze(settings) as Config
+}
+
+let check: ValidateFunction | undefined
+
+/** Once: it takes longer than what it is for. */
+function compiledCheck(): ValidateFunction {
+  // Defaults are filled in by it; `strict` would not let an enum stand without a type.
+  check ??= new Ajv({
+    ...{ allErrors: true, useDefaults: true, strict: false, verbose: true },
+    ...{ meta: false, validateSchema: false },
+  }).compile(configSchema)
+  return check
 }
 
 /** The name of the environment variable for a setting: `http.port` → `BERTH_HTTP_PORT`. */

@@ -1,6 +1,14 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildBerthStore, migrations } from './berth-store.mjs'
@@ -104,8 +112,5 @@ function fingerprint(sizes) {
 }
 
 function copyInto(to, from) {
-  const { status, error } = spawnSync('cp', ['-a', '--reflink=auto', `${from}/.`, to], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  if (status !== 0) throw new Error(`cannot copy ${from}: ${error?.message ?? `cp ${status}`}`)
+  cpSync(from, to, { recursive: true, mode: constants.COPYFILE_FICLONE })
 }

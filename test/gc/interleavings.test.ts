@@ -16,7 +16,7 @@ const wanted = process.env['BERTH_TEST_INTERLEAVINGS']
  */
 const triesAll = wanted === 'all'
 
-/** Otherwise of three points one, another one with the next operation: a few seconds. */
+/** Otherwise of five points one, another one with the next operation: a few seconds. */
 const triesEach = triesAll || wanted === 'each'
 
 /** What any collecting asks of the stores. */
@@ -77,7 +77,7 @@ async function tryAll(kind: GarbageKind): Promise<{ names: Set<string>; failures
     if (trial.stopped === 'gc') for (const { name } of calls) names.add(name)
     const points = pointsOf(calls, trial.stopped)
     const turn = whole.indexOf(trial)
-    const some = triesEach ? points : points.filter((_, index) => (index + turn) % 3 === 0)
+    const some = triesEach ? points : points.filter((_, index) => (index + turn) % 5 === 0)
     trials.push(...some.map((at) => ({ ...trial, at })))
   })
   await attempt(trials, () => undefined)
