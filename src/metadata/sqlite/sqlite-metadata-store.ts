@@ -91,8 +91,8 @@ import { Writer } from './writer.js'
  * Steps that change the same page write it to the log each time, and those that remove images with base
  * layers in common do. So while nobody waits a step may take so many times as long, and no more than that.
  */
-const quietTimes = 8
-const quietMsMax = 40
+const quietTimes = 6
+const quietMsMax = 30
 
 const shippedMigrations = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url))
 

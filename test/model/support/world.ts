@@ -528,6 +528,8 @@ export class World {
   /** The tags that rules let go, which are those of the preview. */
   async #retireTags(): Promise<void> {
     const { retention } = this.#store
+    // It looks at nothing before all pulls are written down.
+    this.#model.writePulls()
     const { tags } = await retention.foresee()
     const { entries } = await retention.list(this.#model.now, 1000)
     const { ended } = await retention.begin({ confirm: true }, identity)
