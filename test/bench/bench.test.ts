@@ -5,45 +5,13 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBench, smallest, unmeasured } from '../support/bench.js'
+import { runBench, smallest } from '../support/bench.js'
 import { serveBerth } from '../support/process.js'
 
 /** It starts many processes, on a machine that does other things too. */
 const timeoutMs = 60_000
 
 describe('npm run bench', () => {
-  it(
-    'measures every row where neither docker-registry nor strace is, and leaves nothing behind',
-    async () => {
-      const { sections, stderr, left } = await runBench(smallest, { PATH: '' })
-
-      expect(sections.map(({ name, rows }) => `${name}: ${rows.length}`)).toEqual([
-        'manifests: 8',
-        'pulls: 8',
-        'pushes: 18',
-        'tiny: 2',
-        'mixed: 2',
-        'memory: 2',
-        'disk: 2',
-        'start-up: 3',
-        'pages: 20',
-        'deletes: 4',
-        'collect-runs: 4',
-        'collect-pushes: 2',
-        'collect-deletes: 3',
-      ])
-      expect(stderr).toContain('docker-registry is not installed')
-      // Without strace there is nobody who could count.
-      expect(stderr).toContain('the syncs of berth are not counted')
-      expect(unmeasured(sections, 'berth')).toEqual([
-        'tiny: each into a new repository: syncs',
-        'tiny: all into one repository: syncs',
-      ])
-      expect(left).toEqual([])
-    },
-    timeoutMs,
-  )
-
   it('prints a table of the workloads asked for, with a registry that runs already', async () => {
     const { berth, url } = await serveBerth(await temporaryDirectory())
 

@@ -40,14 +40,16 @@ async function pushSome({ app }: TestServer) {
   return image
 }
 
+async function openSome({ isServed }: { readonly isServed: boolean }) {
+  const started = await startTestServer()
+  const image = await pushSome(started)
+  if (!isServed) await started.server.close()
+  return { ...image, dataDirectory: started.dataDirectory }
+}
+
 // Both are the same code from the routes on; so are the texts.
 describe.each(['with', 'without'])('%s a server', (server) => {
-  async function open() {
-    const started = await startTestServer()
-    const image = await pushSome(started)
-    if (server === 'without') await started.server.close()
-    return { ...image, dataDirectory: started.dataDirectory }
-  }
+  const open = () => openSome({ isServed: server === 'with' })
 
   it('repositories are listed, shown and described', async () => {
     const { dataDirectory } = await open()
@@ -117,6 +119,10 @@ describe.each(['with', 'without'])('%s a server', (server) => {
       [digest, OCI_MANIFEST, expect.stringMatching(TIME), 'operator', expect.stringMatching(TIME)],
     ])
   })
+})
+
+describe('what is asked for', () => {
+  const open = () => openSome({ isServed: true })
 
   it('history tells who did what, of a repository and of a tag', async () => {
     const { dataDirectory, digest } = await open()

@@ -26,3 +26,31 @@ it('measures every row of docker-registry and of Berth beside it, and leaves not
   for (const name of ['berth, no sendfile', 'nginx']) expect(unmeasured(pulls, name)).toEqual([])
   expect(left).toEqual([])
 })
+
+it('measures every row where neither docker-registry nor strace is, and leaves nothing behind', async () => {
+  const { sections, stderr, left } = await runBench(smallest, { PATH: '' })
+
+  expect(sections.map(({ name, rows }) => `${name}: ${rows.length}`)).toEqual([
+    'manifests: 8',
+    'pulls: 8',
+    'pushes: 18',
+    'tiny: 2',
+    'mixed: 2',
+    'memory: 2',
+    'disk: 2',
+    'start-up: 3',
+    'pages: 20',
+    'deletes: 4',
+    'collect-runs: 4',
+    'collect-pushes: 2',
+    'collect-deletes: 3',
+  ])
+  expect(stderr).toContain('docker-registry is not installed')
+  // Without strace there is nobody who could count.
+  expect(stderr).toContain('the syncs of berth are not counted')
+  expect(unmeasured(sections, 'berth')).toEqual([
+    'tiny: each into a new repository: syncs',
+    'tiny: all into one repository: syncs',
+  ])
+  expect(left).toEqual([])
+})
