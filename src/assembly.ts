@@ -62,7 +62,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       log.info({ copy: metadata.migrationCopy }, 'the database was copied before its migration')
     }
     const stores = { metadata, blobs }
-    const registry = createRegistry(stores, config, log, now)
+    const registry = createRegistry(stores, config, { log, now, onDurabilityLost })
     const maintenance = createMaintenance(stores, registry, config, {
       ...{ log, now, onDurabilityLost },
       openCopy: (file) => SqliteMetadataStore.open({ file }),

@@ -4,6 +4,12 @@ import type { Digest } from '../oci/digest.js'
 import type { FileRemoval, MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 
+export interface FileRemovalsOptions {
+  readonly log: FastifyBaseLogger
+  /** Of what nobody waits for. */
+  readonly onDurabilityLost: (error: DurabilityLostError) => void
+}
+
 /** Removals that are read, and forgotten, at once. */
 const batchSize = 100
 
@@ -17,6 +23,7 @@ export class FileRemovals {
   readonly #metadata: MetadataStore
   readonly #blobs: BlobStore
   readonly #log: FastifyBaseLogger
+  readonly #onDurabilityLost: FileRemovalsOptions['onDurabilityLost']
   readonly #steps = new Set<Promise<unknown>>()
   #holds = 0
   #isHeld = false
@@ -28,11 +35,12 @@ export class FileRemovals {
 
   constructor(
     stores: { readonly metadata: MetadataStore; readonly blobs: BlobStore },
-    log: FastifyBaseLogger,
+    { log, onDurabilityLost }: FileRemovalsOptions,
   ) {
     this.#metadata = stores.metadata
     this.#blobs = stores.blobs
     this.#log = log
+    this.#onDurabilityLost = onDurabilityLost
   }
 
   /**
@@ -73,7 +81,8 @@ export class FileRemovals {
    */
   finishSoon(): void {
     void this.finish().catch((error: unknown) => {
-      this.#log.warn({ err: error }, 'bytes that are not needed could not be removed yet')
+      if (error instanceof DurabilityLostError) this.#onDurabilityLost(error)
+      else this.#log.warn({ err: error }, 'bytes that are not needed could not be removed yet')
     })
   }
 
@@ -82,6 +91,7 @@ export class FileRemovals {
    * store, whose rows are from a later moment.
    *
    * @returns what releases it
+   * @throws {@link DurabilityLostError}
    */
   async hold(): Promise<() => void> {
     if (this.#holds++ === 0) {
@@ -104,7 +114,9 @@ export class FileRemovals {
   /** Ends what is under way, so that no push has to wait for it as long as removing is held. */
   async #settle(): Promise<void> {
     await Promise.allSettled(this.#steps)
-    await this.finish().catch(() => undefined)
+    await this.finish().catch((error: unknown) => {
+      if (error instanceof DurabilityLostError) throw error
+    })
     while (this.#underWay) await this.#underWay.catch(() => undefined)
     this.#isHeld = true
   }

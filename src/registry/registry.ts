@@ -1,11 +1,10 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { Blobs } from './blobs.js'
 import { Damage } from './damage.js'
 import { DiskFloor } from './disk-floor.js'
-import { FileRemovals } from './file-removals.js'
+import { FileRemovals, type FileRemovalsOptions } from './file-removals.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
 import { Pulls } from './pulls.js'
@@ -32,13 +31,16 @@ export interface Registry {
   readonly damage: Damage
 }
 
+export interface RegistryOptions extends FileRemovalsOptions {
+  readonly now: () => number
+}
+
 export const dayMs = 24 * 60 * 60 * 1000
 
 export function createRegistry(
   stores: Stores,
   config: Config,
-  log: FastifyBaseLogger,
-  now: () => number,
+  { log, now, onDurabilityLost }: RegistryOptions,
 ): Registry {
   const leases = new Leases(stores.metadata, log, { now, leaseSeconds: config.leases.seconds })
   const pulls = new Pulls(stores.metadata, log, now)
@@ -49,7 +51,7 @@ export function createRegistry(
     freeSpace: () => stores.blobs.freeSpace(),
     reserveBytes: config.storage.reserveBytes,
   })
-  const removals = new FileRemovals(stores, log)
+  const removals = new FileRemovals(stores, { log, onDurabilityLost })
   const finishRemovals = () => removals.finishSoon()
   const damage = new Damage(stores.metadata, log, { now, finishRemovals })
   const blobs = new Blobs(stores, leases, quotas, log, {

@@ -793,7 +793,7 @@ async function openVerification(
       }
     },
   })
-  const removals = new FileRemovals({ metadata, blobs }, log)
+  const removals = new FileRemovals({ metadata, blobs }, { log, onDurabilityLost: () => undefined })
   const finishRemovals = () => removals.finish()
   return new Verification({
     ...{ metadata, blobs, log, now, finishRemovals },

@@ -1,8 +1,10 @@
 import { access, mkdir, readdir, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { DurabilityLostError } from '../../src/errors.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
+import { eventually } from '../support/eventually.js'
 import { bytesOf, pushBlob, pushImage, sha256 } from '../support/images.js'
 import { startTestServer, type TestServer } from '../support/server.js'
 import { blobFile } from '../support/verify.js'
@@ -160,5 +162,25 @@ describe('removing bytes', () => {
     expect(await isThere(server)).toBe(true)
     release()
     expect((await collecting).status).toBe('done')
+  })
+
+  it('ends the process when the disk does not confirm it, though nobody waits for it', async () => {
+    let lost: unknown
+    const server = await startTestServer({ onDurabilityLost: (error) => (lost = error) })
+    await pushBlob(server.app, NAME, LAYER)
+    await truncate(blobFile(server.dataDirectory, sha256(LAYER)), 10)
+    const failure = new DurabilityLostError('not synced')
+    const forget = vi
+      .spyOn(SqliteMetadataStore.prototype, 'forgetFileRemovals')
+      .mockRejectedValueOnce(failure)
+
+    await server.app.inject(`/v2/${NAME}/blobs/${sha256(LAYER)}`)
+    await eventually(
+      () => lost,
+      (error) => error !== undefined,
+    )
+    forget.mockRestore()
+
+    expect(lost).toBe(failure)
   })
 })

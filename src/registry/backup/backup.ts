@@ -148,7 +148,7 @@ export class Backup {
     } finally {
       release()
       // What has waited for us; the collector finds it, too.
-      void removals.finish().catch(() => undefined)
+      removals.finishSoon()
     }
   }
 

@@ -110,7 +110,7 @@ export class World {
       ),
       blobs: tracked('blobs', await FsBlobStore.open(directory)),
     }
-    const registry = createRegistry(stores, config, log, now)
+    const registry = createRegistry(stores, config, { log, now, onDurabilityLost })
     const maintenance = createMaintenance(stores, registry, config, {
       ...{ log, now, onDurabilityLost },
       openCopy: (file) => SqliteMetadataStore.open({ file }),
