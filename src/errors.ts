@@ -33,9 +33,11 @@ const ANSWERS = {
   UNAVAILABLE: { status: 503 },
   UNKNOWN: { status: 500 },
 
+  ACCOUNT_UNKNOWN: { status: 404, wireCode: 'UNKNOWN' },
   BODY_TOO_LARGE: { status: 413, wireCode: 'SIZE_INVALID' },
   CONFLICT: { status: 409, wireCode: 'DENIED' },
   ENDPOINT_UNKNOWN: { status: 404, wireCode: 'NAME_UNKNOWN' },
+  GROUP_UNKNOWN: { status: 404, wireCode: 'UNKNOWN' },
   HEADERS_TOO_LARGE: { status: 431, wireCode: 'SIZE_INVALID' },
   MANIFEST_TOO_LARGE: { status: 413, wireCode: 'SIZE_INVALID' },
   MEDIA_TYPE_INVALID: { status: 415, wireCode: 'UNSUPPORTED' },

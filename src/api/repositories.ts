@@ -32,7 +32,7 @@ const descriptionLengthMax = 4000
 const repositorySchema = {
   type: 'object',
   description: 'A repository.',
-  required: ['name', 'createdAt', 'description', 'logicalBytes', 'listed'],
+  required: ['name', 'createdAt', 'description', 'logicalBytes', 'listed', 'visibility'],
   properties: {
     name: { type: 'string' },
     createdAt: timeSchema('When it came to be.'),
@@ -45,6 +45,11 @@ const repositorySchema = {
     listed: {
       type: 'boolean',
       description: 'Whether the catalog shows it: it has a manifest, or a description.',
+    },
+    visibility: {
+      type: 'string',
+      enum: ['private', 'public'],
+      description: 'public: where there are accounts, everybody may pull from it.',
     },
   },
 } as const

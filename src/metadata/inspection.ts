@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
-import type { HistoryAction, Page, PageRequest } from './metadata-store.js'
+import type { Visibility } from './accounts.js'
+import type { HistoryAction, Page, PageRequest, Viewer } from './metadata-store.js'
 
 /**
  * What people ask of what is there, and of what was. Each answer costs what is in it, however much there
@@ -73,6 +74,7 @@ export interface Inspection {
 export interface RepositoriesQuery extends PageRequest {
   /** What their names begin with. */
   readonly prefix?: string
+  readonly viewer?: Viewer
 }
 
 export interface RepositoryRecord {
@@ -83,6 +85,8 @@ export interface RepositoryRecord {
   readonly logicalBytes: number
   /** Whether the catalog shows it: it has a manifest, or a description. */
   readonly listed: boolean
+  /** Who may pull from it: everybody, or those who were granted that. */
+  readonly visibility: Visibility
 }
 
 export interface TagRecord {

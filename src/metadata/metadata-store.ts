@@ -1,6 +1,8 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.js'
 import type { Manifest } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { Accounts } from './accounts.js'
+import type { AuditTrail } from './audit.js'
 import type { Inspection } from './inspection.js'
 import type { MetadataVerification } from './metadata-verification.js'
 
@@ -11,12 +13,18 @@ import type { MetadataVerification } from './metadata-verification.js'
  * Two methods are not durable, `openUpload` and `advanceUpload`: what they did survives the process,
  * whatever ends it, but a power cut may take it, back to any earlier state of the session, none
  * included. No client was told that an upload is safe; it finds the offset that is left, or 404, and
- * sends the rest again. Nor are `beginCommit` and `recordPulls`, whose texts say why. Every durable method that changes something makes durable what was done
+ * sends the rest again. Nor are `beginCommit`, `recordPulls`, `touchTokens` and
+ * `recordAudit`, whose texts say why. Every durable method that changes something makes durable what was done
  * before it, too.
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
 export interface MetadataStore extends Inspection, MetadataVerification {
+  /** Who there is, and who may do what. */
+  readonly accounts: Accounts
+  /** What has been done. */
+  readonly audit: AuditTrail
+
   /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
   getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
 
@@ -30,7 +38,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    * @throws {@link RegistryError} `MANIFEST_BLOB_UNKNOWN` with the digests of
    *   {@link PutManifest.requiredBlobs} and {@link PutManifest.requiredChildren} that the
    *   repository does not have; `DENIED` when a tag that {@link PutManifest.tagRules} keep would
-   *   move (of two that would make such a tag at once, to different manifests, one succeeds), or
+   *   move, or any tag without {@link PutManifest.mayOverwrite} (of two that would make such a tag at once, to different manifests, one succeeds), or
    *   when it adds more than one of {@link PutManifest.quotas} has left
    */
   putManifest(manifest: PutManifest): Promise<void>
@@ -66,7 +74,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   /** @throws {@link RegistryError} `NAME_UNKNOWN` */
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>>
 
-  listRepositories(page: PageRequest): Promise<Page<string>>
+  /** Those that the catalog shows, or as many of them as somebody may see. */
+  listRepositories(page: PageRequest, viewer?: Viewer): Promise<Page<string>>
 
   /**
    * The manifests of a repository whose subject is the one given, and those that an index under
@@ -78,7 +87,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
    * Repositories whose name has `term` in it: first the one that is called so, then those that
    * begin with it, then others.
    */
-  searchRepositories(term: string, limit: number): Promise<RepositoryName[]>
+  searchRepositories(term: string, limit: number, viewer?: Viewer): Promise<RepositoryName[]>
 
   /** The manifest of the tag that moved last, or undefined when the repository has no tag. */
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined>
@@ -362,6 +371,14 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   close(): Promise<void>
 }
 
+/**
+ * Whose eyes a list of repositories is for: those that are public, and those that any of the patterns has.
+ * Absent where everything may be seen.
+ */
+export interface Viewer {
+  readonly patterns: readonly string[]
+}
+
 export interface StoredManifest {
   readonly digest: Digest
   readonly mediaType: string
@@ -405,6 +422,8 @@ export interface PutManifest {
   /** When what the tags pointed to before may be looked at. */
   readonly reviewAt: number
   readonly tagRules: TagRules
+  /** Whether a tag that is there may move to another manifest. */
+  readonly mayOverwrite: boolean
   /** Those that the repository has to hold to. */
   readonly quotas: readonly Quota[]
 }

@@ -46,6 +46,11 @@ export function isRepositoryName(text: string): text is RepositoryName {
   return text.length <= nameLengthMax && NAME.test(text)
 }
 
+/** The first component of a name, which may have an owner. */
+export function namespaceOf(name: RepositoryName): string {
+  return name.split('/', 1)[0] ?? name
+}
+
 /**
  * Parses a tag that a client sent.
  *

@@ -38,6 +38,8 @@ export interface PushedManifest {
   /** More tags for a manifest that is pushed by its digest. */
   readonly tags: readonly Tag[]
   readonly identity: string
+  /** Whether that one may move tags that are there. */
+  readonly mayOverwrite: boolean
 }
 
 /** What a delete has taken, and how long it can be brought back. */
@@ -94,7 +96,7 @@ export class Manifests {
   async put(
     repository: RepositoryName,
     reference: Reference,
-    { bytes, contentType, tags, identity }: PushedManifest,
+    { bytes, contentType, tags, identity, mayOverwrite }: PushedManifest,
   ): Promise<{ digest: Digest; manifest: Manifest }> {
     const digest = digestFor(reference, bytes)
     const manifest = parseManifest(bytes, contentType)
@@ -116,6 +118,7 @@ export class Manifests {
       leaseUntil: this.#leases.end,
       reviewAt: at + this.#options.undoMs,
       tagRules: this.#options.tagRulesOf(repository),
+      mayOverwrite,
       quotas: this.#quotas.of(repository),
     })
     return { digest, manifest }

@@ -69,6 +69,7 @@ export async function manifestRoutes(
         contentType: contentTypeOf(request),
         tags,
         identity: request.identity,
+        mayOverwrite: true,
       })
 
       reply.header('Location', `/v2/${name}/manifests/${digest}`)

@@ -13,7 +13,8 @@ async function startRuns(onRecorded: (progress: RunProgress) => Promise<void>) {
   onTestFinished(() => store.close())
   const metadata = new Proxy<MetadataStore>(store, {
     get(target, name: keyof MetadataStore) {
-      if (name !== 'recordRun') return target[name].bind(target)
+      const member = target[name]
+      if (name !== 'recordRun') return typeof member === 'function' ? member.bind(target) : member
       return async (progress: RunProgress) => {
         await target.recordRun(progress)
         await onRecorded(progress)

@@ -32,6 +32,7 @@ describe('GET /api/v1/repositories', () => {
           description: '',
           logicalBytes: manifest.length + 2 + 3,
           listed: true,
+          visibility: 'private',
         },
       ],
     })
@@ -69,6 +70,7 @@ describe('PUT /api/v1/repositories/{name}', () => {
       description: 'Ours.',
       logicalBytes: 0,
       listed: true,
+      visibility: 'private',
     })
     expect((await app.inject('/v2/_catalog')).json()).toEqual({ repositories: ['team/app'] })
     expect(await answerOf(app, 'GET', APP)).toEqual(created.json())

@@ -70,6 +70,7 @@ export function inspectionContract(backend: string, open: () => Promise<Metadata
           description: 'For the team.',
           logicalBytes: text.length + 'config of image'.length + 'layer of image'.length,
           listed: true,
+          visibility: 'private',
         })
         const { entries } = await store.listRepositoryRecords({ limit: 10 })
         expect(entries).toEqual([record])

@@ -63,6 +63,7 @@ export function manifestRecord(text: string, changes: ManifestChanges = {}): Put
     reviewAt: REVIEW_AT,
     tagRules: NO_TAG_RULES,
     quotas: [],
+    mayOverwrite: true,
     ...changes,
     tags: (changes.tags ?? []).map(tag),
   }

@@ -40,6 +40,19 @@ function setUp(connection: Connection): Connection {
 }
 
 /**
+ * Asks something of the database.
+ *
+ * @throws what {@link translated} makes of its errors
+ */
+export async function reading<T>(question: () => T | Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (error) {
+    throw translated(error)
+  }
+}
+
+/**
  * What an error of SQLite means to the rest of Berth; other errors as they are.
  *
  * @returns a {@link DurabilityLostError} for a failed sync, a {@link RegistryError} for a full or

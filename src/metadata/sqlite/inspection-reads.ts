@@ -21,6 +21,7 @@ import { Repositories } from './repositories.js'
 import { RepositoryRecords } from './repository-records.js'
 import type { TagReads } from './tag-reads.js'
 import { TagRecords } from './tag-records.js'
+import type { VisibleRepositories } from './visible-repositories.js'
 
 /** What the port's {@link Inspection} asks, by the names of repositories. */
 export class InspectionReads {
@@ -30,15 +31,15 @@ export class InspectionReads {
   readonly #manifests: ManifestRecords
   readonly #history: HistoryReads
 
-  constructor(connection: Connection, tags: TagReads) {
+  constructor(connection: Connection, tags: TagReads, visible: VisibleRepositories) {
     this.#repositories = new Repositories(connection)
-    this.#repositoryRecords = new RepositoryRecords(connection)
+    this.#repositoryRecords = new RepositoryRecords(connection, visible)
     this.#tags = new TagRecords(connection, tags)
     this.#manifests = new ManifestRecords(connection)
     this.#history = new HistoryReads(connection, this.#repositories)
   }
 
-  listRepositoryRecords(query: RepositoriesQuery): Page<RepositoryRecord> {
+  async listRepositoryRecords(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
     return this.#repositoryRecords.list(query)
   }
 

@@ -127,10 +127,9 @@ export class ManifestWrites {
 
     const move = { repositoryId, manifestId, generation, digest, identity, at }
     for (const tag of put.tags) {
-      this.#guard.requireMovable(
-        { repository: put.repository, repositoryId, tag, manifestId },
-        put.tagRules,
-      )
+      const target = { repository: put.repository, repositoryId, tag, manifestId }
+      this.#guard.requireMovable(target, put.tagRules)
+      if (!put.mayOverwrite) this.#guard.requireNew(target, identity)
       this.#tags.move({ ...move, tag, action: 'moved', reviewAt: put.reviewAt })
     }
     if (put.tags.length === 0) this.#keeping.lease(repositoryId, digest, put.leaseUntil)

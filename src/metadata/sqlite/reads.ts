@@ -10,6 +10,7 @@ import type {
   StoredBlob,
   StoredManifest,
   Upload,
+  Viewer,
 } from '../metadata-store.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
@@ -21,6 +22,7 @@ import { Repositories } from './repositories.js'
 import { RepositorySearch } from './repository-search.js'
 import { TagReads } from './tag-reads.js'
 import { uploadUnknown } from './upload-writes.js'
+import { LAST_NAME, VisibleRepositories } from './visible-repositories.js'
 
 interface BlobRow {
   readonly size_bytes: number
@@ -45,6 +47,7 @@ const smallBatch = 16
 /** What only looks: statements prepared once, named for the question they answer. */
 export class Reads {
   readonly #repositories: Repositories
+  readonly #visible: VisibleRepositories
   readonly #search: RepositorySearch
   readonly #contents: ManifestContents
   readonly #tags: TagReads
@@ -70,10 +73,11 @@ export class Reads {
 
   constructor(connection: Connection) {
     this.#repositories = new Repositories(connection)
-    this.#search = new RepositorySearch(connection)
+    this.#visible = new VisibleRepositories(connection)
+    this.#search = new RepositorySearch(connection, this.#visible)
     this.#contents = new ManifestContents(connection)
     this.#tags = new TagReads(connection, this.#contents)
-    this.inspection = new InspectionReads(connection, this.#tags)
+    this.inspection = new InspectionReads(connection, this.#tags, this.#visible)
     this.#manifestByTag = connection.prepare(
       `select ${manifestColumns} from repositories r
        join tags t on t.repository_id = r.id and t.name = ?
@@ -143,7 +147,11 @@ export class Reads {
     return this.#tags.list(this.#repositories.get(repository), page)
   }
 
-  listRepositories({ after = '', limit }: PageRequest): Page<string> {
+  async listRepositories(
+    { after = '', limit }: PageRequest,
+    viewer: Viewer | undefined,
+  ): Promise<Page<string>> {
+    if (viewer) return this.#visible.list(viewer, { from: `${after}\0`, below: LAST_NAME }, limit)
     return pageOf(this.#repositoriesAfter.all(after, limit + 1), limit)
   }
 
@@ -179,8 +187,12 @@ export class Reads {
     }
   }
 
-  searchRepositories(term: string, limit: number): RepositoryName[] {
-    return this.#search.find(term, limit)
+  async searchRepositories(
+    term: string,
+    limit: number,
+    viewer: Viewer | undefined,
+  ): Promise<RepositoryName[]> {
+    return viewer ? this.#search.findVisible(term, limit, viewer) : this.#search.find(term, limit)
   }
 
   getBlob(repository: RepositoryName, digest: Digest): StoredBlob {

@@ -1,13 +1,13 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type { RepositoryName } from '../../oci/reference.js'
+import { namespaceOf, type RepositoryName } from '../../oci/reference.js'
 import type { Connection } from './connection.js'
 
 /** Repositories by name, and what each of them has. Other tables know a repository by its id. */
 export class Repositories {
   readonly #find: Statement<[string], number>
-  readonly #create: Statement<[string, number]>
+  readonly #create: Statement<[string, number, string]>
   readonly #findBlob: Statement<[number, string], number>
   readonly #findManifest: Statement<[number, string], number>
 
@@ -16,7 +16,8 @@ export class Repositories {
       .prepare<[string], number>('select id from repositories where name = ?')
       .pluck()
     this.#create = connection.prepare(
-      'insert into repositories (name, created_at, listed) values (?, ?, 0)',
+      `insert into repositories (name, created_at, listed, visibility) values (?, ?, 0,
+         coalesce((select default_visibility from namespaces where name = ?), 'private'))`,
     )
     this.#findBlob = connection
       .prepare<[number, string], number>(
@@ -44,7 +45,9 @@ export class Repositories {
 
   /** Makes the repository when it is not there; the catalog shows it when somebody says so. */
   ensure(name: RepositoryName, at: number): number {
-    return this.find(name) ?? Number(this.#create.run(name, at).lastInsertRowid)
+    const found = this.find(name)
+    if (found !== undefined) return found
+    return Number(this.#create.run(name, at, namespaceOf(name)).lastInsertRowid)
   }
 
   hasBlob(repositoryId: number, digest: Digest): boolean {

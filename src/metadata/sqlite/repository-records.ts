@@ -6,10 +6,12 @@ import type {
   RepositoriesQuery,
   RepositoryRecord,
 } from '../inspection.js'
+import type { Visibility } from '../accounts.js'
 import type { Page } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import { endOfTime, pageOf } from './pages.js'
 import { repositoryUnknown } from './repositories.js'
+import { LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
 
 interface RepositoryRow {
   readonly name: RepositoryName
@@ -17,6 +19,7 @@ interface RepositoryRow {
   readonly description: string
   readonly logical_bytes: number
   readonly listed: 0 | 1
+  readonly visibility: Visibility
 }
 
 interface DeletedRow {
@@ -27,16 +30,14 @@ interface DeletedRow {
   readonly logical_bytes: number
 }
 
-const columns = 'name, created_at, description, logical_bytes, listed'
+const columns = 'name, created_at, description, logical_bytes, listed, visibility'
 
 /** Sorts before every name, and behind what deleted repositories are called. */
 const FIRST = '0'
 
-/** Sorts behind every name. */
-const LAST = '\u{10ffff}'
-
 /** Repositories as people look at them. */
 export class RepositoryRecords {
+  readonly #visible: VisibleRepositories
   readonly #from: Statement<[string, string, number], RepositoryRow>
   readonly #byName: Statement<[string], RepositoryRow>
   readonly #deletedBefore: Statement<
@@ -44,7 +45,8 @@ export class RepositoryRecords {
     DeletedRow
   >
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, visible: VisibleRepositories) {
+    this.#visible = visible
     this.#from = connection.prepare(
       `select ${columns} from repositories
        where listed = 1 and name >= ? and name < ? order by name limit ?`,
@@ -58,11 +60,18 @@ export class RepositoryRecords {
     )
   }
 
-  list({ prefix = '', after, limit }: RepositoriesQuery): Page<RepositoryRecord> {
+  async list(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
+    const { prefix = '', after, limit, viewer } = query
     const first = prefix > FIRST ? prefix : FIRST
     // Nothing sorts between a name and the same with a zero behind it.
     const from = after !== undefined && after >= first ? `${after}\0` : first
-    const rows = this.#from.all(from, prefix + LAST, limit + 1)
+    const below = prefix + LAST_NAME
+    if (viewer) {
+      const { entries, hasMore } = await this.#visible.list(viewer, { from, below }, limit)
+      const found = entries.flatMap((name) => this.#byName.all(name))
+      return { entries: found.map(recordOf), hasMore }
+    }
+    const rows = this.#from.all(from, below, limit + 1)
     return pageOf(rows.map(recordOf), limit)
   }
 
@@ -94,5 +103,6 @@ function recordOf(row: RepositoryRow): RepositoryRecord {
     description: row.description,
     logicalBytes: row.logical_bytes,
     listed: row.listed === 1,
+    visibility: row.visibility,
   }
 }

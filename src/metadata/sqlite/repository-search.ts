@@ -1,6 +1,9 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Statement } from 'better-sqlite3'
 import type { RepositoryName } from '../../oci/reference.js'
+import type { Viewer } from '../metadata-store.js'
 import type { Connection } from './connection.js'
+import { LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
 
 /** The characters of repository names: a term with any other is in none. */
 const POSSIBLE = /^[a-z0-9._/-]*$/
@@ -11,17 +14,23 @@ const indexedLengthMin = 3
 /** How many names are read for a term that no index has. */
 const readMax = 10_000
 
-/** Sorts behind every character of a name. */
-const LAST = '\u{10ffff}'
+/** How many names with a term in them are read for somebody who may see only some. */
+const batch = 500
 
 /** Repositories by a part of their name. */
 export class RepositorySearch {
+  readonly #visible: VisibleRepositories
   readonly #exact: Statement<[string], RepositoryName>
   readonly #beginning: Statement<[string, string, number], RepositoryName>
   readonly #containing: Statement<[string, number], RepositoryName>
   readonly #containingShort: Statement<[string, number], RepositoryName>
+  readonly #containingAfter: Statement<
+    [string, number, number],
+    { readonly id: number; readonly name: RepositoryName }
+  >
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, visible: VisibleRepositories) {
+    this.#visible = visible
     this.#exact = connection
       .prepare<[string], RepositoryName>(
         'select name from repositories where listed = 1 and name = ?',
@@ -45,6 +54,10 @@ export class RepositorySearch {
          where instr(name, ?) > 0 limit ?`,
       )
       .pluck()
+    this.#containingAfter = connection.prepare(
+      `select rowid as id, name from repository_names where name match ? and rowid > ?
+       order by rowid limit ?`,
+    )
   }
 
   find(text: string, limit: number): RepositoryName[] {
@@ -52,7 +65,7 @@ export class RepositorySearch {
     if (!POSSIBLE.test(term)) return []
     const found = new Set([
       ...this.#exact.all(term),
-      ...this.#beginning.all(term, term + LAST, limit),
+      ...this.#beginning.all(term, term + LAST_NAME, limit),
     ])
     if (found.size < limit && term !== '') {
       // Twice the limit: those that begin with the term are among them again.
@@ -63,5 +76,40 @@ export class RepositorySearch {
       for (const name of others) found.add(name)
     }
     return [...found].slice(0, limit)
+  }
+
+  /** As `find`, for somebody who may see only some; of what they may not see no more than so much is read. */
+  async findVisible(text: string, limit: number, viewer: Viewer): Promise<RepositoryName[]> {
+    const term = text.toLowerCase()
+    if (!POSSIBLE.test(term)) return []
+    const range = { from: term, below: term + LAST_NAME }
+    // By name, so the one that is called exactly so comes first.
+    const found = new Set((await this.#visible.list(viewer, range, limit)).entries)
+    if (found.size < limit && term !== '') {
+      for (const name of await this.#containingVisible(term, limit, viewer)) found.add(name)
+    }
+    return [...found].slice(0, limit)
+  }
+
+  async #containingVisible(
+    term: string,
+    limit: number,
+    viewer: Viewer,
+  ): Promise<readonly RepositoryName[]> {
+    if (term.length < indexedLengthMin) {
+      const all = await this.#visible.list(viewer, { from: '', below: LAST_NAME }, readMax)
+      return all.entries.filter((name) => name.includes(term))
+    }
+    const found: RepositoryName[] = []
+    let last = 0
+    for (let read = 0; read < readMax && found.length < 2 * limit; read += batch) {
+      const rows = this.#containingAfter.all(`"${term}"`, last, batch)
+      for (const { name } of rows) if (this.#visible.isVisible(viewer, name)) found.push(name)
+      const end = rows.at(-1)
+      if (end === undefined || rows.length < batch) break
+      last = end.id
+      await turn()
+    }
+    return found
   }
 }

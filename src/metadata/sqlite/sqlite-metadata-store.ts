@@ -67,6 +67,7 @@ import type {
   StoreUpload,
   TagRemoval,
   Upload,
+  Viewer,
 } from '../metadata-store.js'
 import { CollectReads } from './collect-reads.js'
 import type {
@@ -79,11 +80,13 @@ import type {
   RowCheck,
   RowRepair,
 } from '../metadata-verification.js'
-import { openForReading, translated, type Connection } from './connection.js'
+import { openForReading, reading, type Connection } from './connection.js'
 import { KeptTags } from './kept-tags.js'
 import { OriginReads } from './origin-reads.js'
 import { Reads } from './reads.js'
 import { RunReads } from './run-reads.js'
+import { SqliteAccounts } from './sqlite-accounts.js'
+import { SqliteAuditTrail } from './sqlite-audit-trail.js'
 import { Survey } from './survey.js'
 import { Writer } from './writer.js'
 
@@ -109,6 +112,8 @@ export interface SqliteOptions {
  * is on disk, or, where the port says so, in the log.
  */
 export class SqliteMetadataStore implements MetadataStore {
+  readonly accounts: SqliteAccounts
+  readonly audit: SqliteAuditTrail
   readonly #connection: Connection
   readonly #reads: Reads
   readonly #collecting: CollectReads
@@ -134,6 +139,8 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#keptTags = new KeptTags(connection)
     this.#runs = new RunReads(connection)
     this.#origin = new OriginReads(connection)
+    this.accounts = new SqliteAccounts(connection, writer)
+    this.audit = new SqliteAuditTrail(connection, writer)
     this.#survey = survey
     this.#writer = writer
     this.migrationCopy = migrationCopy
@@ -159,7 +166,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
-    return this.#read(() => this.#reads.getManifest(repository, reference))
+    return reading(() => this.#reads.getManifest(repository, reference))
   }
 
   async putManifest(manifest: PutManifest): Promise<void> {
@@ -172,7 +179,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async deleteManifest(removal: ManifestRemoval): Promise<DeletedTags> {
-    const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
+    const look = await reading(() => this.#keptTags.requireNone(removal, removal.tagRules))
     return this.#writer.write('deleteManifest', { ...removal, look })
   }
 
@@ -181,23 +188,23 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
-    return this.#read(() => this.#reads.listTags(repository, page))
+    return reading(() => this.#reads.listTags(repository, page))
   }
 
-  listRepositories(page: PageRequest): Promise<Page<string>> {
-    return this.#read(() => this.#reads.listRepositories(page))
+  listRepositories(page: PageRequest, viewer?: Viewer): Promise<Page<string>> {
+    return reading(() => this.#reads.listRepositories(page, viewer))
   }
 
   listReferrers(query: ReferrersQuery): Promise<Page<Referrer>> {
-    return this.#read(() => this.#reads.listReferrers(query))
+    return reading(() => this.#reads.listReferrers(query))
   }
 
-  searchRepositories(term: string, limit: number): Promise<RepositoryName[]> {
-    return this.#read(() => this.#reads.searchRepositories(term, limit))
+  searchRepositories(term: string, limit: number, viewer?: Viewer): Promise<RepositoryName[]> {
+    return reading(() => this.#reads.searchRepositories(term, limit, viewer))
   }
 
   findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined> {
-    return this.#read(() => this.#reads.findNewestManifest(repository))
+    return reading(() => this.#reads.findNewestManifest(repository))
   }
 
   describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }> {
@@ -205,34 +212,34 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   listRepositoryRecords(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
-    return this.#read(() => this.#reads.inspection.listRepositoryRecords(query))
+    return reading(() => this.#reads.inspection.listRepositoryRecords(query))
   }
 
   getRepositoryRecord(repository: RepositoryName): Promise<RepositoryRecord> {
-    return this.#read(() => this.#reads.inspection.getRepositoryRecord(repository))
+    return reading(() => this.#reads.inspection.getRepositoryRecord(repository))
   }
 
   listTagRecords(repository: RepositoryName, page: PageRequest): Promise<Page<TagRecord>> {
-    return this.#read(() => this.#reads.inspection.listTagRecords(repository, page))
+    return reading(() => this.#reads.inspection.listTagRecords(repository, page))
   }
 
   getTagRecord(repository: RepositoryName, tag: Tag): Promise<TagRecord> {
-    return this.#read(() => this.#reads.inspection.getTagRecord(repository, tag))
+    return reading(() => this.#reads.inspection.getTagRecord(repository, tag))
   }
 
   listManifestRecords(
     repository: RepositoryName,
     page: PageRequest,
   ): Promise<Page<LiveManifestRecord>> {
-    return this.#read(() => this.#reads.inspection.listManifestRecords(repository, page))
+    return reading(() => this.#reads.inspection.listManifestRecords(repository, page))
   }
 
   listDeletedManifests(query: DeletedManifestsQuery): Promise<Page<DeletedManifest>> {
-    return this.#read(() => this.#reads.inspection.listDeletedManifests(query))
+    return reading(() => this.#reads.inspection.listDeletedManifests(query))
   }
 
   getManifestDetails(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
-    return this.#read(() => this.#reads.inspection.getManifestDetails(repository, digest))
+    return reading(() => this.#reads.inspection.getManifestDetails(repository, digest))
   }
 
   listTagsOfManifest(
@@ -240,27 +247,27 @@ export class SqliteMetadataStore implements MetadataStore {
     digest: Digest,
     page: PageRequest,
   ): Promise<Page<string>> {
-    return this.#read(() => this.#reads.inspection.listTagsOfManifest(repository, digest, page))
+    return reading(() => this.#reads.inspection.listTagsOfManifest(repository, digest, page))
   }
 
   listHistory(query: HistoryQuery): Promise<Page<HistoryEntry>> {
-    return this.#read(() => this.#reads.inspection.listHistory(query))
+    return reading(() => this.#reads.inspection.listHistory(query))
   }
 
   listChangedTags(query: ChangedTagsQuery): Promise<ChangedTags> {
-    return this.#read(() => this.#reads.inspection.listChangedTags(query))
+    return reading(() => this.#reads.inspection.listChangedTags(query))
   }
 
   listDeletedRepositories(query: DeletedQuery): Promise<Page<DeletedRepository>> {
-    return this.#read(() => this.#reads.inspection.listDeletedRepositories(query))
+    return reading(() => this.#reads.inspection.listDeletedRepositories(query))
   }
 
   getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
-    return this.#read(() => this.#reads.getBlob(repository, digest))
+    return reading(() => this.#reads.getBlob(repository, digest))
   }
 
   readInlineBlob(digest: Digest): Promise<Buffer | undefined> {
-    return this.#read(() => this.#reads.readInlineBlob(digest))
+    return reading(() => this.#reads.readInlineBlob(digest))
   }
 
   putBlob(blob: PutBlob): Promise<void> {
@@ -294,7 +301,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   getUpload(repository: RepositoryName, id: string): Promise<Upload> {
-    return this.#read(() => this.#reads.getUpload(repository, id))
+    return reading(() => this.#reads.getUpload(repository, id))
   }
 
   advanceUpload(advance: AdvanceUpload): Promise<void> {
@@ -318,7 +325,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   listUploadRemains(limit: number): Promise<string[]> {
-    return this.#read(() => this.#reads.listUploadRemains(limit))
+    return reading(() => this.#reads.listUploadRemains(limit))
   }
 
   forgetUploadRemains(uploadIds: readonly string[]): Promise<void> {
@@ -345,7 +352,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async deleteRepository(removal: RepositoryRemoval): Promise<void> {
-    const look = await this.#read(() => this.#keptTags.requireNone(removal, removal.tagRules))
+    const look = await reading(() => this.#keptTags.requireNone(removal, removal.tagRules))
     await this.#writer.write('deleteRepository', { ...removal, look })
   }
 
@@ -374,11 +381,11 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   hasDue(terms: { readonly at: number; readonly undoMs: number }): Promise<boolean> {
-    return this.#read(() => this.#collecting.hasDue(terms))
+    return reading(() => this.#collecting.hasDue(terms))
   }
 
   listFileRemovals(limit: number, after?: Digest): Promise<FileRemoval[]> {
-    return this.#read(() => this.#collecting.listFileRemovals(limit, after))
+    return reading(() => this.#collecting.listFileRemovals(limit, after))
   }
 
   measureStored(): Promise<StoredBytes> {
@@ -398,15 +405,15 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   listRuns(query: RunsQuery): Promise<Run[]> {
-    return this.#read(() => this.#runs.list(query))
+    return reading(() => this.#runs.list(query))
   }
 
   findRun(id: number): Promise<Run | undefined> {
-    return this.#read(() => this.#runs.find(id))
+    return reading(() => this.#runs.find(id))
   }
 
   findLastContentRun(): Promise<Run | undefined> {
-    return this.#read(() => this.#runs.findLastContent())
+    return reading(() => this.#runs.findLastContent())
   }
 
   listParts(): Promise<string[]> {
@@ -482,7 +489,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   getOrigin(): Promise<Origin> {
-    return this.#read(() => this.#origin.get())
+    return reading(() => this.#origin.get())
   }
 
   listRetention(
@@ -502,7 +509,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async checkReady(at: number): Promise<void> {
-    await this.#read(() => this.#reads.checkReadable())
+    await reading(() => this.#reads.checkReadable())
     await this.#writer.write('touchReadiness', at)
   }
 
@@ -523,13 +530,5 @@ export class SqliteMetadataStore implements MetadataStore {
     if (unknown.length === 0) return
     await this.#writer.write('watchQuotas', unknown)
     for (const pattern of unknown) this.#watched.add(pattern)
-  }
-
-  async #read<T>(question: () => T | Promise<T>): Promise<T> {
-    try {
-      return await question()
-    } catch (error) {
-      throw translated(error)
-    }
   }
 }

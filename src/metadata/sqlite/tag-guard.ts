@@ -57,7 +57,24 @@ export class TagGuard {
     { repositoryId, tag, manifestId }: Omit<NamedTag, 'repository'> & { manifestId: number },
     rules: TagRules,
   ): boolean {
-    if (!isIn(rules.immutable, tag)) return true
+    return !isIn(rules.immutable, tag) || this.#stays({ repositoryId, tag, manifestId })
+  }
+
+  /**
+   * For somebody who may make tags, and not move them.
+   *
+   * @throws {@link RegistryError} `DENIED`
+   */
+  requireNew(tag: NamedTag & { readonly manifestId: number }, identity: string): void {
+    if (this.#stays(tag)) return
+    throw new RegistryError(
+      'DENIED',
+      `the tag ${tag.tag} of ${tag.repository} is there already, and ${identity} may not overwrite it`,
+      { details: [{ tag: tag.tag }] },
+    )
+  }
+
+  #stays({ repositoryId, tag, manifestId }: Omit<NamedTag, 'repository'> & { manifestId: number }) {
     const target = this.#target.get(repositoryId, tag)
     return target === undefined || target === manifestId
   }

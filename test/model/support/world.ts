@@ -189,7 +189,7 @@ export class World {
 
     const outcome = await outcomeOf(() =>
       this.#store.registry.manifests.put(name, reference, {
-        ...{ bytes, contentType, tags: more, identity },
+        ...{ bytes, contentType, tags: more, identity, mayOverwrite: true },
       }),
     )
 

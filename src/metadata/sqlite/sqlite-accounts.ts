@@ -1,0 +1,196 @@
+import type { Digest } from '../../oci/digest.js'
+import type { RepositoryName } from '../../oci/reference.js'
+import type {
+  Account,
+  AccountChange,
+  AccountRecord,
+  Accounts,
+  AccountsQuery,
+  Change,
+  Grant,
+  GrantsQuery,
+  GroupRecord,
+  HeldRight,
+  ImportedUser,
+  Namespace,
+  NewAccount,
+  NewGrant,
+  NewNamespace,
+  NewSigningKey,
+  NewToken,
+  SigningKey,
+  StoredToken,
+  TokenRecord,
+  TokenUse,
+  TokensQuery,
+  Visibility,
+} from '../accounts.js'
+import type { Page, PageRequest } from '../metadata-store.js'
+import { AccountReads } from './account-reads.js'
+import { reading, type Connection } from './connection.js'
+import { GrantReads } from './grant-reads.js'
+import { TokenReads } from './token-reads.js'
+import type { Writer } from './writer.js'
+
+/** Accounts in the database of the registry. */
+export class SqliteAccounts implements Accounts {
+  readonly #accounts: AccountReads
+  readonly #tokens: TokenReads
+  readonly #grants: GrantReads
+  readonly #writer: Writer
+
+  constructor(connection: Connection, writer: Writer) {
+    this.#accounts = new AccountReads(connection)
+    this.#tokens = new TokenReads(connection)
+    this.#grants = new GrantReads(connection)
+    this.#writer = writer
+  }
+
+  getAccessVersion(): Promise<number> {
+    return reading(() => this.#grants.getVersion())
+  }
+
+  findAccount(name: string): Promise<Account | undefined> {
+    return reading(() => this.#accounts.find(name))
+  }
+
+  findAccountById(id: number): Promise<Account | undefined> {
+    return reading(() => this.#accounts.findById(id))
+  }
+
+  hasUsers(): Promise<boolean> {
+    return reading(() => this.#accounts.hasUsers())
+  }
+
+  findDecoyHash(name: string): Promise<string | undefined> {
+    return reading(() => this.#accounts.findDecoyHash(name))
+  }
+
+  listAccounts(query: AccountsQuery): Promise<Page<AccountRecord>> {
+    return reading(() => this.#accounts.list(query))
+  }
+
+  listGroups(page: PageRequest): Promise<Page<GroupRecord>> {
+    return reading(() => this.#accounts.listGroups(page))
+  }
+
+  listMembers(group: string, page: PageRequest): Promise<Page<string>> {
+    return reading(() => this.#accounts.listMembers(group, page))
+  }
+
+  findToken(secretHash: string): Promise<StoredToken | undefined> {
+    return reading(() => this.#tokens.find(secretHash))
+  }
+
+  findTokenById(id: string): Promise<StoredToken | undefined> {
+    return reading(() => this.#tokens.findById(id))
+  }
+
+  listTokens(query: TokensQuery): Promise<Page<TokenRecord>> {
+    return reading(() => this.#tokens.list(query))
+  }
+
+  findGrant(id: number): Promise<Grant | undefined> {
+    return reading(() => this.#grants.find(id))
+  }
+
+  listGrants(query: GrantsQuery): Promise<Page<Grant>> {
+    return reading(() => this.#grants.list(query))
+  }
+
+  listRightsOf(accountId: number | undefined): Promise<HeldRight[]> {
+    return reading(() => this.#grants.listRightsOf(accountId))
+  }
+
+  findNamespace(name: string): Promise<Namespace | undefined> {
+    return reading(() => this.#grants.findNamespace(name))
+  }
+
+  listNamespaces(page: PageRequest): Promise<Page<Namespace>> {
+    return reading(() => this.#grants.listNamespaces(page))
+  }
+
+  findVisibility(repository: RepositoryName): Promise<Visibility | undefined> {
+    return reading(() => this.#grants.findVisibility(repository))
+  }
+
+  listBlobHolders(digest: Digest, page: PageRequest): Promise<Page<RepositoryName>> {
+    return reading(() => this.#grants.listBlobHolders(digest, page))
+  }
+
+  listMatching(pattern: string, limit: number): Promise<RepositoryName[]> {
+    return reading(() => this.#grants.listMatching(pattern, limit))
+  }
+
+  listSigningKeys(at: number): Promise<SigningKey[]> {
+    return reading(() => this.#grants.listSigningKeys(at))
+  }
+
+  addAccount(account: NewAccount): Promise<void> {
+    return this.#writer.write('addAccount', account)
+  }
+
+  importUsers(users: readonly ImportedUser[], change: Change): Promise<void> {
+    return this.#writer.write('importUsers', users, change)
+  }
+
+  changeAccount(change: AccountChange): Promise<void> {
+    return this.#writer.write('changeAccount', change)
+  }
+
+  deleteAccount(name: string): Promise<void> {
+    return this.#writer.write('deleteAccount', name)
+  }
+
+  addGroup(name: string, change: Change): Promise<void> {
+    return this.#writer.write('addGroup', name, change)
+  }
+
+  deleteGroup(name: string): Promise<void> {
+    return this.#writer.write('deleteGroup', name)
+  }
+
+  addMember(group: string, account: string): Promise<boolean> {
+    return this.#writer.write('addMember', group, account)
+  }
+
+  removeMember(group: string, account: string): Promise<boolean> {
+    return this.#writer.write('removeMember', group, account)
+  }
+
+  addToken(token: NewToken): Promise<void> {
+    return this.#writer.write('addToken', token)
+  }
+
+  revokeToken(id: string): Promise<boolean> {
+    return this.#writer.write('revokeToken', id)
+  }
+
+  touchTokens(uses: readonly TokenUse[]): Promise<void> {
+    return this.#writer.write('touchTokens', uses)
+  }
+
+  putGrant(grant: NewGrant): Promise<Grant> {
+    return this.#writer.write('putGrant', grant)
+  }
+
+  removeGrant(id: number): Promise<boolean> {
+    return this.#writer.write('removeGrant', id)
+  }
+
+  putNamespace(namespace: NewNamespace): Promise<void> {
+    return this.#writer.write('putNamespace', namespace)
+  }
+
+  removeNamespace(name: string): Promise<boolean> {
+    return this.#writer.write('removeNamespace', name)
+  }
+
+  setVisibility(repository: RepositoryName, visibility: Visibility): Promise<void> {
+    return this.#writer.write('setVisibility', repository, visibility)
+  }
+
+  addSigningKey(key: NewSigningKey): Promise<void> {
+    return this.#writer.write('addSigningKey', key)
+  }
+}

@@ -1,0 +1,67 @@
+import type { Statement } from 'better-sqlite3'
+import type { NewToken, TokenUse } from '../accounts.js'
+import type { AccountWrites } from './account-writes.js'
+import type { Connection } from './connection.js'
+
+/** Each docker login makes one; somebody who has so many machines can log in again. */
+const refreshTokensMax = 100
+
+/** How many that have expired one write forgets. */
+const forgottenMax = 100
+
+/** What changes tokens; each method runs inside a transaction of the writer. */
+export class TokenWrites {
+  readonly #accounts: AccountWrites
+  readonly #add: Statement<unknown[]>
+  readonly #forgetExpired: Statement<[number]>
+  readonly #forgetOldest: Statement<[{ readonly account: number }]>
+  readonly #revoke: Statement<[string]>
+  readonly #touch: Statement<[number, string]>
+
+  constructor(connection: Connection, accounts: AccountWrites) {
+    this.#accounts = accounts
+    this.#add = connection.prepare(
+      `insert into tokens (id, account_id, kind, secret_hash, description, scope, parent_id,
+         created_at, created_by, expires_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#forgetExpired = connection.prepare(
+      `delete from tokens where id in (
+         select id from tokens where expires_at < ? and kind = 'refresh' limit ${forgottenMax})`,
+    )
+    this.#forgetOldest = connection.prepare(
+      `delete from tokens where id in (
+         select id from tokens where account_id = @account and kind = 'refresh'
+         order by created_at desc limit -1 offset ${refreshTokensMax})`,
+    )
+    this.#revoke = connection.prepare('delete from tokens where id = ?')
+    this.#touch = connection.prepare('update tokens set last_used_at = ? where id = ?')
+  }
+
+  addToken(token: NewToken): void {
+    const { id, kind, secretHash, description, scope, parentId, expiresAt } = token
+    const account = this.#accounts.get(token.account)
+    this.#forgetExpired.run(token.at)
+    this.#add.run(
+      id,
+      account,
+      kind,
+      secretHash,
+      description,
+      scope === undefined ? null : JSON.stringify(scope),
+      parentId ?? null,
+      token.at,
+      token.identity,
+      expiresAt ?? null,
+    )
+    if (kind === 'refresh') this.#forgetOldest.run({ account })
+  }
+
+  revokeToken(id: string): boolean {
+    return this.#revoke.run(id).changes > 0
+  }
+
+  touchTokens(uses: readonly TokenUse[]): void {
+    for (const { id, at } of uses) this.#touch.run(at, id)
+  }
+}
