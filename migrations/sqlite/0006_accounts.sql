@@ -139,7 +139,8 @@ create trigger group_members_deleted after delete on group_members begin
   update access_version set version = version + 1;
 end;
 
-create trigger tokens_deleted after delete on tokens begin
+-- Refresh tokens are looked up whenever they are used.
+create trigger tokens_deleted after delete on tokens when old.kind = 'personal' begin
   update access_version set version = version + 1;
 end;
 

@@ -1,38 +1,74 @@
-/** What a route needs. */
-export type Access = 'pull' | 'push' | 'delete' | 'admin'
+import type { Action } from '../metadata/accounts.js'
+import type { Viewer } from '../metadata/metadata-store.js'
+import type { RepositoryName } from '../oci/reference.js'
+import type { Identity } from './identity.js'
 
 /**
- * Who asks. Without accounts everybody is the same one, but for whoever can read the data directory of
- * a running server.
+ * What a route needs. `pull`, `push`, `overwrite`, `delete` and `admin` are about the repository in its path,
+ * or about the whole registry where there is none.
  */
-export type Identity = 'anonymous' | 'operator'
+export type Need =
+  | 'pull'
+  | 'push'
+  | 'overwrite'
+  | 'delete'
+  | 'admin'
+  /** Whoever has shown who they are, or that they are nobody. */
+  | 'ping'
+  /** A list of repositories, of which everybody gets what they may see. */
+  | 'catalog'
+  /** As `catalog`, for clients that show nothing of themselves where something is public. */
+  | 'search'
+  /** As `catalog`, for whoever asks. */
+  | 'list'
+  /** An account. */
+  | 'signedIn'
+  /** Nothing: the answer is the same for all. */
+  | 'nothing'
 
-export interface AccessPolicy {
-  /**
-   * What everybody may do. open: pull, push and delete. readOnly: nothing but pull. What concerns the
-   * whole registry, or files of the server, is the operator's in either.
-   */
-  readonly mode: 'open' | 'readOnly'
-  readonly deletesEnabled: boolean
+/** How a request that may not be answered is refused. */
+export type Refusal =
+  /** Who they are has to be shown, or shown again with a wider token. */
+  | {
+      readonly kind: 'challenge'
+      readonly scope?: string
+      readonly error?: 'invalid_token' | 'insufficient_scope'
+    }
+  /** As if the repository did not exist. */
+  | { readonly kind: 'hidden'; readonly repository: RepositoryName }
+  | { readonly kind: 'denied'; readonly message: string }
+  /** Nobody may. */
+  | { readonly kind: 'off'; readonly message: string }
+
+/** Every decision whether somebody may do something. */
+export interface Access {
+  /** @returns why not; undefined when they may */
+  refusalOf(
+    identity: Identity,
+    need: Need,
+    repository: RepositoryName | undefined,
+  ): Promise<Refusal | undefined>
+
+  /** Whether they may do this to the repository, be it there or not. */
+  may(identity: Identity, action: Action, repository: RepositoryName): Promise<boolean>
+
+  /** Whose eyes a list is for; undefined when they may see everything. */
+  viewerOf(identity: Identity): Promise<Viewer | undefined>
+
+  /** Whether they may do what concerns the whole registry. */
+  isAdmin(identity: Identity): boolean
 }
 
-/**
- * Every decision whether somebody may do something.
- *
- * @returns why not, in a sentence for the one who asks; undefined when they may
- */
-export function refusalOfAccess(
-  policy: AccessPolicy,
-  identity: Identity,
-  access: Access,
-): string | undefined {
-  if (access === 'pull' || identity === 'operator') return undefined
-  if (access === 'admin') {
-    return 'only the operator may do this: whoever sends the token in berth.operator.json'
-  }
-  if (policy.mode === 'readOnly') return 'the registry is read-only'
-  if (access === 'delete' && !policy.deletesEnabled) {
-    return 'deleting is switched off on this registry'
-  }
-  return undefined
+/** What an action on a repository is called where a route needs it. */
+export const ACTION_OF: Readonly<Partial<Record<Need, Action>>> = {
+  pull: 'pull',
+  push: 'create',
+  overwrite: 'overwrite',
+  delete: 'delete',
+  admin: 'admin',
+}
+
+export const DELETES_OFF: Refusal = {
+  kind: 'off',
+  message: 'deleting is switched off on this registry',
 }

@@ -377,6 +377,8 @@ export interface MetadataStore extends Inspection, MetadataVerification {
  */
 export interface Viewer {
   readonly patterns: readonly string[]
+  /** Of those that `patterns` have, only what one of these has too. */
+  readonly within?: readonly string[]
 }
 
 export interface StoredManifest {

@@ -18,6 +18,12 @@ export const LAST_NAME = '\u{10ffff}'
 /** Names that are read in one go; then others have their turn. */
 const readMax = 2000
 
+/** A viewer whose patterns are understood. */
+interface Sight {
+  readonly patterns: readonly Pattern[]
+  isWithin(name: string): boolean
+}
+
 interface Found {
   readonly names: readonly RepositoryName[]
   /** Up to where nothing was left out; absent when that is the end of the range. */
@@ -56,17 +62,14 @@ export class VisibleRepositories {
   }
 
   isVisible(viewer: Viewer, name: RepositoryName): boolean {
-    return (
-      viewer.patterns.some((text) => parsePattern(text).matches(name)) ||
-      this.#isPublic.get(name) !== undefined
-    )
+    return isGranted(viewer, name) || this.#isPublic.get(name) !== undefined
   }
 
   async list(viewer: Viewer, range: NameRange, limit: number): Promise<Page<RepositoryName>> {
-    const patterns = viewer.patterns.map(parsePattern)
+    const sight = compiled(viewer)
     const found: RepositoryName[] = []
     for (let from = range.from; ; await turn()) {
-      const { names, upTo } = this.#read(patterns, { ...range, from }, limit + 1 - found.length)
+      const { names, upTo } = this.#read(sight, { ...range, from }, limit + 1 - found.length)
       found.push(...names)
       if (found.length > limit || upTo === undefined) return pageOf(found, limit)
       from = `${upTo}\0`
@@ -74,11 +77,11 @@ export class VisibleRepositories {
   }
 
   /** At least the first names of the range; no more than `limit`. */
-  #read(patterns: readonly Pattern[], { from, below }: NameRange, limit: number): Found {
+  #read(sight: Sight, { from, below }: NameRange, limit: number): Found {
     const names = new Set(this.#public.all(from, below, limit))
     let upTo = names.size === limit ? [...names].at(-1) : undefined
     let budget = readMax
-    for (const pattern of patterns) {
+    for (const pattern of sight.patterns) {
       // Behind what is known to be the end of this page nothing is wanted.
       const end = smaller(upTo === undefined ? below : `${upTo}\0`, pattern.prefix + LAST_NAME)
       const start = larger(from, pattern.prefix)
@@ -86,7 +89,7 @@ export class VisibleRepositories {
       const wanted = Math.max(Math.min(budget, 4 * limit), 1)
       const read = this.#listed.all(start, end, wanted)
       budget -= read.length
-      for (const name of read) if (pattern.matches(name)) names.add(name)
+      for (const name of read) if (pattern.matches(name) && sight.isWithin(name)) names.add(name)
       if (read.length === wanted) upTo = read.at(-1)
     }
     const sorted = [...names].sort(compareBytes)
@@ -95,6 +98,19 @@ export class VisibleRepositories {
       return { names: within.slice(0, limit), upTo: within[limit - 1] ?? '' }
     return { names: within, ...(upTo !== undefined && { upTo }) }
   }
+}
+
+function compiled(viewer: Viewer): Sight {
+  const within = viewer.within?.map(parsePattern)
+  return {
+    patterns: viewer.patterns.map(parsePattern),
+    isWithin: (name) => within?.some((pattern) => pattern.matches(name)) ?? true,
+  }
+}
+
+function isGranted(viewer: Viewer, name: string): boolean {
+  const { patterns, isWithin } = compiled(viewer)
+  return patterns.some((pattern) => pattern.matches(name)) && isWithin(name)
 }
 
 /** Names are ASCII: their characters compare as their bytes do. */

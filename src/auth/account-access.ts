@@ -1,0 +1,186 @@
+import type { Accounts, Action, HeldRight } from '../metadata/accounts.js'
+import type { MetadataStore, Viewer } from '../metadata/metadata-store.js'
+import type { RepositoryName } from '../oci/reference.js'
+import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
+import { isSignedIn, type Identity, type SignedIn } from './identity.js'
+import { isWithin, Rights } from './rights.js'
+import { CATALOG_SCOPE, isFor, isForCatalog, scopeOf } from './scopes.js'
+
+export interface AccountAccessOptions {
+  readonly deletesEnabled: boolean
+}
+
+/** Accounts whose rights are kept ready. */
+const rightsMax = 10_000
+
+/** What is refused of an action, in a sentence. */
+const PHRASES: Readonly<Record<Action, string>> = {
+  pull: 'pull from',
+  create: 'push to',
+  overwrite: 'overwrite tags of',
+  delete: 'delete from',
+  admin: 'manage',
+}
+
+/**
+ * Where there are accounts: grants, the owners of namespaces, and what is public decide; nothing else gives
+ * anything. Each decision is made by what is true when it is made.
+ */
+export class AccountAccess implements Access {
+  readonly #metadata: MetadataStore
+  readonly #accounts: Accounts
+  readonly #options: AccountAccessOptions
+  /** By account; 0 for whoever is not signed in. Of one version of all that decides. */
+  readonly #rights = new Map<number, Rights>()
+  #version = -1
+
+  constructor(metadata: MetadataStore, options: AccountAccessOptions) {
+    this.#metadata = metadata
+    this.#accounts = metadata.accounts
+    this.#options = options
+  }
+
+  async refusalOf(
+    identity: Identity,
+    need: Need,
+    repository: RepositoryName | undefined,
+  ): Promise<Refusal | undefined> {
+    if (identity.kind === 'operator' || need === 'nothing' || need === 'list') return undefined
+    const { bearer } = identity
+    switch (need) {
+      case 'ping':
+        return isSignedIn(identity) || bearer ? undefined : { kind: 'challenge' }
+      case 'signedIn':
+        return isSignedIn(identity) ? undefined : { kind: 'challenge' }
+      case 'search':
+        if (!isSignedIn(identity) && !bearer && (await this.#seesAnything(identity))) {
+          return undefined
+        }
+        return this.#refusalOfCatalog(identity)
+      case 'catalog':
+        return this.#refusalOfCatalog(identity)
+      default:
+        return repository === undefined
+          ? this.#refusalOfRegistry(identity, need)
+          : this.#refusalOfRepository(identity, ACTION_OF[need] ?? 'admin', repository)
+    }
+  }
+
+  async may(identity: Identity, action: Action, repository: RepositoryName): Promise<boolean> {
+    if (identity.kind === 'operator') return true
+    if (await this.#isGranted(identity, action, repository)) return true
+    return (
+      action === 'pull' && (await this.#accounts.findVisibility(repository)) === 'public'
+    )
+  }
+
+  async viewerOf(identity: Identity): Promise<Viewer | undefined> {
+    if (identity.kind === 'operator') return undefined
+    if (isSignedIn(identity)) {
+      // What a token leaves of the rights is no list of patterns; its own patterns see no more.
+      if (identity.limits) return this.#viewerWithin(identity)
+      if (identity.isAdmin) return undefined
+    }
+    const patterns = (await this.#rightsOf(identity)).patternsWith('pull')
+    return patterns.includes('**') ? undefined : { patterns }
+  }
+
+  isAdmin(identity: Identity): boolean {
+    if (identity.kind === 'operator') return true
+    return (
+      isSignedIn(identity) &&
+      identity.isAdmin &&
+      identity.limits === undefined &&
+      identity.bearer === undefined
+    )
+  }
+
+  async #refusalOfRepository(
+    identity: Exclude<Identity, { kind: 'operator' }>,
+    action: Action,
+    repository: RepositoryName,
+  ): Promise<Refusal | undefined> {
+    const { bearer } = identity
+    const scope = scopeOf(repository, action)
+    if (await this.may(identity, action, repository)) {
+      if (bearer && !isFor(bearer, repository, action)) {
+        return { kind: 'challenge', scope, error: 'insufficient_scope' }
+      }
+      return action === 'delete' && !this.#options.deletesEnabled ? DELETES_OFF : undefined
+    }
+    if (!isSignedIn(identity)) {
+      return { kind: 'challenge', scope, ...(bearer && { error: 'insufficient_scope' }) }
+    }
+    if (action === 'pull') return { kind: 'hidden', repository }
+    return {
+      kind: 'denied',
+      message: `${identity.name} may not ${PHRASES[action]} ${repository}`,
+    }
+  }
+
+  #refusalOfCatalog(identity: Exclude<Identity, { kind: 'operator' }>): Refusal | undefined {
+    const { bearer } = identity
+    if (bearer && !isForCatalog(bearer)) {
+      return { kind: 'challenge', scope: CATALOG_SCOPE, error: 'insufficient_scope' }
+    }
+    return isSignedIn(identity) || bearer ? undefined : { kind: 'challenge', scope: CATALOG_SCOPE }
+  }
+
+  async #refusalOfRegistry(identity: Identity, need: Need): Promise<Refusal | undefined> {
+    if (this.isAdmin(identity)) return undefined
+    if (need === 'pull' && (await this.viewerOf(identity)) === undefined) return undefined
+    if (!isSignedIn(identity)) return { kind: 'challenge' }
+    return { kind: 'denied', message: `${identity.name} may not do this: it is for admins` }
+  }
+
+  async #isGranted(
+    identity: Exclude<Identity, { kind: 'operator' }>,
+    action: Action,
+    repository: RepositoryName,
+  ): Promise<boolean> {
+    if (isSignedIn(identity)) {
+      if (identity.limits && !isWithin(identity.limits, repository, action)) return false
+      if (identity.isAdmin) return true
+    }
+    return (await this.#rightsOf(identity)).may(repository, action)
+  }
+
+  async #viewerWithin(identity: SignedIn): Promise<Viewer> {
+    const limits = identity.limits ?? []
+    const within = new Rights(
+      limits.map((limit): HeldRight => ({
+        ...{ kind: 'grant', id: 0, subject: { kind: 'signed-in' } },
+        ...limit,
+      })),
+    ).patternsWith('pull')
+    return { patterns: within, ...(!identity.isAdmin && { within: await this.#patternsOf(identity) }) }
+  }
+
+  async #patternsOf(identity: Identity): Promise<string[]> {
+    return (await this.#rightsOf(identity)).patternsWith('pull')
+  }
+
+  async #seesAnything(identity: Identity): Promise<boolean> {
+    const { entries } = await this.#metadata.listRepositories(
+      { limit: 1 },
+      await this.viewerOf(identity),
+    )
+    return entries.length > 0
+  }
+
+  async #rightsOf(identity: Identity): Promise<Rights> {
+    const version = await this.#accounts.getAccessVersion()
+    if (version !== this.#version || this.#rights.size > rightsMax) {
+      this.#rights.clear()
+      this.#version = version
+    }
+    const accountId = isSignedIn(identity) ? identity.accountId : undefined
+    const key = accountId ?? 0
+    const known = this.#rights.get(key)
+    if (known) return known
+    const rights = new Rights(await this.#accounts.listRightsOf(accountId))
+    // What was read while something changed may be of before; it must not stay.
+    if (version === this.#version) this.#rights.set(key, rights)
+    return rights
+  }
+}

@@ -1,0 +1,80 @@
+import type { Action, HeldRight, TokenScope } from '../metadata/accounts.js'
+import { parsePattern, type Pattern } from '../oci/patterns.js'
+
+/** What each action includes: nobody can push who cannot look. */
+const INCLUDED: Readonly<Record<Action, readonly Action[]>> = {
+  pull: ['pull'],
+  create: ['create', 'pull'],
+  overwrite: ['overwrite', 'create', 'pull'],
+  delete: ['delete', 'pull'],
+  admin: ['admin', 'delete', 'overwrite', 'create', 'pull'],
+}
+
+interface CompiledRight {
+  readonly patterns: readonly Pattern[]
+  readonly actions: ReadonlySet<Action>
+  readonly right: HeldRight
+}
+
+/** What grants and namespaces give somebody, ready to be asked. */
+export class Rights {
+  readonly #rights: readonly CompiledRight[]
+
+  constructor(rights: readonly HeldRight[]) {
+    this.#rights = rights.map((right) => ({
+      right,
+      patterns: patternsOf(right).map(parsePattern),
+      actions: included(right.kind === 'namespace' ? ['admin'] : right.actions),
+    }))
+  }
+
+  may(repository: string, action: Action): boolean {
+    return this.#rights.some(
+      ({ patterns, actions }) => actions.has(action) && patterns.some((p) => p.matches(repository)),
+    )
+  }
+
+  /** Everything that gives the action on the repository. */
+  holdersOf(repository: string, action: Action): HeldRight[] {
+    return this.#rights
+      .filter(
+        ({ patterns, actions }) =>
+          actions.has(action) && patterns.some((p) => p.matches(repository)),
+      )
+      .map(({ right }) => right)
+  }
+
+  /** The patterns whose repositories have the action. */
+  patternsWith(action: Action): string[] {
+    return this.#rights
+      .filter(({ actions }) => actions.has(action))
+      .flatMap(({ patterns }) => patterns.map(({ text }) => text))
+  }
+}
+
+/** The repositories that a right is about. */
+function patternsOf(right: HeldRight): readonly string[] {
+  return right.kind === 'namespace' ? [right.name, `${right.name}/**`] : [right.pattern]
+}
+
+function included(actions: readonly Action[]): ReadonlySet<Action> {
+  return new Set(actions.flatMap((action) => INCLUDED[action]))
+}
+
+/** Whether the part of its account's rights that a personal token has is enough. */
+export function isWithin(
+  limits: readonly TokenScope[],
+  repository: string,
+  action: Action,
+): boolean {
+  return limits.some(
+    ({ pattern, actions }) =>
+      included(actions).has(action) && parsePattern(pattern).matches(repository),
+  )
+}
+
+/** Whether every repository that `inner` can have is one that `outer` has. */
+export function covers(outer: string, inner: string): boolean {
+  if (outer === '**' || outer === inner) return true
+  return outer.endsWith('/**') && !outer.slice(0, -3).includes('*') && inner.startsWith(outer.slice(0, -2))
+}

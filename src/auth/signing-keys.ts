@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
+import type { Accounts, SigningKey } from '../metadata/accounts.js'
+
+/** ECDSA on P-256 (RFC 7518, section 3.4). */
+export const ALGORITHM = 'ES256'
+
+/** A signing key, ready to be used. */
+export interface LoadedKey {
+  readonly id: string
+  /** Absent where it only verifies any more. */
+  readonly signs?: CryptoKey
+  readonly verifies: CryptoKey
+}
+
+/** What bearer tokens are signed with, as it is in the metadata store. */
+export class SigningKeys {
+  readonly #accounts: Accounts
+  readonly #now: () => number
+  #version = -1
+  #loaded: Promise<readonly LoadedKey[]> = Promise.resolve([])
+
+  constructor(accounts: Accounts, now: () => number) {
+    this.#accounts = accounts
+    this.#now = now
+  }
+
+  /** Makes the first key when there is none. */
+  async ensure(): Promise<void> {
+    const keys = await this.#accounts.listSigningKeys(this.#now())
+    if (!keys.some(({ validUntil }) => validUntil === undefined)) await this.rotate(0)
+  }
+
+  /**
+   * From now on a new key signs.
+   *
+   * @param overlapMs - how long what the one before has signed is still believed
+   */
+  async rotate(overlapMs: number): Promise<void> {
+    const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
+    const at = this.#now()
+    await this.#accounts.addSigningKey({
+      id: randomUUID(),
+      privateKey: JSON.stringify(await exportJWK(privateKey)),
+      at,
+      othersUntil: at + overlapMs,
+    })
+  }
+
+  /** The one that signs, and those that are still believed. */
+  async load(version: number): Promise<readonly LoadedKey[]> {
+    if (version !== this.#version) {
+      const loading = this.#accounts
+        .listSigningKeys(this.#now())
+        .then((keys) => Promise.all(keys.map(loadKey)))
+      // An error is for whoever asked; the next one tries again.
+      loading.catch(() => (this.#version = -1))
+      this.#loaded = loading
+      this.#version = version
+    }
+    return this.#loaded
+  }
+}
+
+async function loadKey({ id, privateKey, validUntil }: SigningKey): Promise<LoadedKey> {
+  const jwk = JSON.parse(privateKey) as JWK
+  const { d: _secret, ...publicJwk } = jwk
+  const verifies = (await importJWK(publicJwk, ALGORITHM)) as CryptoKey
+  if (validUntil !== undefined) return { id, verifies }
+  return { id, verifies, signs: (await importJWK(jwk, ALGORITHM)) as CryptoKey }
+}
