@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { addressesIn } from './addresses.js'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
 import type { Config } from './config.js'
@@ -33,6 +34,7 @@ export interface AppDependencies {
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, stores, registry, maintenance } = dependencies
   const { log, now, operatorToken, onDurabilityLost } = dependencies
+  const { trustedProxies } = config.http
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
   const app = fastify({
@@ -44,6 +46,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     childLoggerFactory: logOfRequest,
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
+    // Where there is none, nothing is looked up for a request.
+    ...(trustedProxies.length > 0 && { trustProxy: addressesIn(trustedProxies) }),
     return503OnClosing: false,
     http: { maxHeaderSize: headerBytesMax },
     // Our own limit on the URL's length comes first, so that it is told in our form.

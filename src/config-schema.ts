@@ -85,6 +85,28 @@ export const configSchema = {
           default: 30,
           description: 'How long requests under way may take to end when the process is stopped.',
         },
+        publicUrl: {
+          type: 'string',
+          maxLength: 300,
+          pattern: '^(https?://[A-Za-z0-9.:[\\]_-]+)?$',
+          default: '',
+          examples: ['https://registry.example.com'],
+          description:
+            'What clients call this registry, where that is not what they say in their requests. Without a path. Empty: what they say.',
+        },
+        trustedProxies: {
+          type: 'array',
+          uniqueItems: true,
+          maxItems: 1000,
+          items: {
+            type: 'string',
+            pattern: '^[0-9A-Fa-f:.]+(/[0-9]+)?$',
+            examples: ['10.1.2.3', '10.0.0.0/8'],
+          },
+          default: [],
+          description:
+            'Addresses, or networks of them, of proxies in front: what they say in X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host is believed, and of nobody else.',
+        },
       },
     },
     access: {
@@ -488,6 +510,10 @@ export interface Config {
     readonly idleSeconds: number
     readonly connectionsMax: number
     readonly shutdownSeconds: number
+    /** `http` or `https`, a host, perhaps a port, nothing behind; or empty. */
+    readonly publicUrl: string
+    /** Each fits `isNetwork`. */
+    readonly trustedProxies: readonly string[]
   }
   readonly access: { readonly mode: 'open' | 'readOnly' }
   readonly storage: {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { isNetwork } from './addresses.js'
 import { configSchema, type Config } from './config-schema.js'
 import { JsonError, parseJson } from './oci/json.js'
 
@@ -176,11 +177,33 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 
 function contradictions(config: Config): string[] {
   return [
+    ...addressContradictions(config),
     ...platformContradictions(config),
     ...storageContradictions(config),
     ...quotaContradictions(config),
     ...retentionContradictions(config),
   ]
+}
+
+/** What a pattern cannot say of a URL and of a network. */
+function addressContradictions({ http: { publicUrl, trustedProxies } }: Config): string[] {
+  const problems = trustedProxies.flatMap((network, index) =>
+    isNetwork(network)
+      ? []
+      : [`http.trustedProxies.${index} is no address and no network: ${network}.`],
+  )
+  if (publicUrl !== '' && !isOrigin(publicUrl)) {
+    problems.push('http.publicUrl must be http:// or https:// and a host, perhaps with a port.')
+  }
+  return problems
+}
+
+/** As a browser would write it, apart from the port that goes without saying. */
+function isOrigin(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, host, port } = new URL(text)
+  const usualPort = protocol === 'https:' ? 443 : 80
+  return [host, `${host}:${port || usualPort}`].some((name) => text === `${protocol}//${name}`)
 }
 
 function platformContradictions({ manifests }: Config): string[] {

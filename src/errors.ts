@@ -54,6 +54,8 @@ export type ErrorCode = keyof typeof ANSWERS
 export interface RegistryErrorOptions {
   /** One entry of the answer's `errors` for each; usually the digest or name it is about. */
   readonly details?: readonly unknown[]
+  /** When it is worth asking again, where that is known better than by the status. */
+  readonly retryAfterSeconds?: number
   readonly cause?: unknown
 }
 
@@ -62,11 +64,13 @@ export class RegistryError extends Error {
   override readonly name = 'RegistryError'
   readonly code: ErrorCode
   readonly details: readonly unknown[]
+  readonly retryAfterSeconds: number | undefined
 
   constructor(code: ErrorCode, message: string, options: RegistryErrorOptions = {}) {
     super(message, { cause: options.cause })
     this.code = code
     this.details = options.details ?? [null]
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 
   /** The HTTP status that tells it. */

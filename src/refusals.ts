@@ -15,8 +15,8 @@ const FRAMEWORK_CODES: Readonly<Record<number, ErrorCode>> = {
 }
 
 /**
- * In seconds, by status. Open uploads, the only thing there can be too many of, end by themselves or
- * expire; too many open files are fewer in a moment.
+ * In seconds, by status, for refusals that do not say it. Open uploads end by themselves or expire; too
+ * many open files are fewer in a moment.
  */
 const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 60, 503: 5 }
 
@@ -41,7 +41,7 @@ export function errorHandler({ onDurabilityLost, send }: ErrorHandlerOptions) {
     if (request.headers.expect !== undefined && !request.raw.readableDidRead) {
       reply.header('Connection', 'close')
     }
-    const retryAfter = RETRY_AFTER[refusal.statusCode]
+    const retryAfter = refusal.retryAfterSeconds ?? RETRY_AFTER[refusal.statusCode]
     if (retryAfter !== undefined) reply.header('Retry-After', retryAfter)
     // What the route has said of a body that it then did not send.
     for (const name of ['content-length', 'etag', 'cache-control', 'accept-ranges']) {

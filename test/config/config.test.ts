@@ -48,6 +48,8 @@ describe('a configuration without any settings', () => {
         idleSeconds: 300,
         connectionsMax: 10_000,
         shutdownSeconds: 30,
+        publicUrl: '',
+        trustedProxies: [],
       },
       access: { mode: 'open' },
       storage: {
@@ -324,6 +326,67 @@ describe('settings that cannot be used', () => {
     expect(problems).toEqual(['storage.accelRedirect must look like /berth-blobs.'])
   })
 
+  it.each([
+    'https://registry.example.com',
+    'https://registry.example.com:5000',
+    'http://10.0.0.1:80',
+    'https://[2001:db8::1]:8443',
+  ])('are taken as what clients call the registry: %s', async (publicUrl) => {
+    const config = await loadFile({ http: { publicUrl } })
+
+    expect(config.http.publicUrl).toBe(publicUrl)
+  })
+
+  it.each([
+    'registry.example.com',
+    'ftp://registry.example.com',
+    'https://',
+    'https://registry.example.com/',
+    'https://registry.example.com/v2',
+    'https://registry.example.com?a',
+    'https://registry.example.com#a',
+    'https://user:password@registry.example.com',
+    'https://registry.example.com:99999',
+    'https://registry.example.com:',
+    'https://Registry.example.com',
+    'https://[::1',
+    'https://a b',
+    'https://a\\b',
+    'https://a"b',
+    'https://a\n',
+  ])('are told when clients cannot call the registry %j', async (publicUrl) => {
+    const problems = await problemsOf(() => loadFile({ http: { publicUrl } }))
+
+    expect(problems).toEqual([expect.stringMatching(/^http\.publicUrl must .*\.$/)])
+  })
+
+  it.each(['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', '2001:db8::/32', '::ffff:10.0.0.1'])(
+    'are taken as a proxy: %s',
+    async (network) => {
+      const config = await loadFile({ http: { trustedProxies: [network] } })
+
+      expect(config.http.trustedProxies).toEqual([network])
+    },
+  )
+
+  it.each([
+    '',
+    'localhost',
+    '10.0.0',
+    '10.0.0.256',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/08',
+    '10.0.0.0/8/8',
+    '::/129',
+    ':::',
+    'fe80::1%eth0',
+  ])('are told when there can be no proxy at %j', async (network) => {
+    const problems = await problemsOf(() => loadFile({ http: { trustedProxies: [network] } }))
+
+    expect(problems).toEqual([expect.stringMatching(/^http\.trustedProxies\.0 .*\.$/)])
+  })
+
   it('are told when a key is one that every object has', async () => {
     const problems = await problemsOf(() => loadFile('{"__proto__":{"http":{"port":1}}}'))
 
@@ -438,6 +501,8 @@ function otherThan(key: string, value: unknown): unknown {
   const others: Record<string, unknown> = {
     dataDirectory: '/elsewhere',
     'http.host': '0.0.0.0',
+    'http.publicUrl': 'https://registry.example.com',
+    'http.trustedProxies': ['10.0.0.0/8', '::1'],
     'access.mode': 'readOnly',
     'storage.sendfile': false,
     'storage.accelRedirect': '/elsewhere',

@@ -1,0 +1,95 @@
+import { createHmac, randomBytes } from 'node:crypto'
+
+/** How long a password that was right is not checked again. */
+const freshMs = 60_000
+
+/** How many are remembered: the ones used last. */
+const rememberedMax = 10_000
+
+interface Checker {
+  verify(password: string, stored: string): Promise<boolean>
+}
+
+/**
+ * Remembers for a minute which passwords were right, so that a client which sends one with every
+ * request costs one check a minute. Neither passwords nor hashes are in memory for it, but a digest
+ * of both under a key that nobody else has; what was wrong is not remembered at all.
+ *
+ * A new password makes a new hash, so that the old one is not right any more from that moment on.
+ */
+export class VerifiedLogins {
+  readonly #passwords: Checker
+  readonly #now: () => number
+  readonly #secret = randomBytes(32)
+  /** Until when each counts; the ones used last are behind. */
+  readonly #freshUntil = new Map<string, number>()
+  readonly #underWay = new Map<string, Promise<boolean>>()
+
+  constructor(passwords: Checker, { now }: { readonly now: () => number }) {
+    this.#passwords = passwords
+    this.#now = now
+  }
+
+  /**
+   * Whether a password is the one that was hashed. Equal questions at the same time share one check.
+   *
+   * @param whenChecked - called before a check begins, and not when none is needed: what it throws is
+   *   thrown, and nothing is checked; what it returns is told how the check has ended, or that it could
+   *   not be made
+   * @throws what checking throws
+   */
+  async verify(
+    password: string,
+    storedHash: string,
+    whenChecked?: () => (isRight: boolean | undefined) => void,
+  ): Promise<boolean> {
+    const key = this.#keyOf(password, storedHash)
+    if (this.#isFresh(key)) return true
+    const underWay = this.#underWay.get(key)
+    if (underWay) return underWay
+    const tell = whenChecked?.()
+    const check = this.#check(key, password, storedHash, tell)
+    this.#underWay.set(key, check)
+    return check
+  }
+
+  async #check(
+    key: string,
+    password: string,
+    storedHash: string,
+    tell: ((isRight: boolean | undefined) => void) | undefined,
+  ): Promise<boolean> {
+    let isRight: boolean | undefined
+    try {
+      isRight = await this.#passwords.verify(password, storedHash)
+      if (isRight) this.#remember(key)
+      return isRight
+    } finally {
+      this.#underWay.delete(key)
+      tell?.(isRight)
+    }
+  }
+
+  /** The lengths keep apart what would read the same together. */
+  #keyOf(password: string, storedHash: string): string {
+    return createHmac('sha256', this.#secret)
+      .update(`${storedHash.length}:${storedHash}${password}`)
+      .digest('base64')
+  }
+
+  #isFresh(key: string): boolean {
+    const until = this.#freshUntil.get(key)
+    if (until === undefined) return false
+    this.#freshUntil.delete(key)
+    if (until <= this.#now()) return false
+    this.#freshUntil.set(key, until)
+    return true
+  }
+
+  #remember(key: string): void {
+    this.#freshUntil.set(key, this.#now() + freshMs)
+    if (this.#freshUntil.size <= rememberedMax) return
+    const [eldest] = this.#freshUntil.keys()
+    if (eldest !== undefined) this.#freshUntil.delete(eldest)
+  }
+}
