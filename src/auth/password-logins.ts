@@ -10,6 +10,8 @@ export interface PasswordLogin {
   readonly password: string
   /** Undefined where there is no such account, or it has no password, or may not log in. */
   readonly storedHash: string | undefined
+  /** The hash of another account, as long as which it shall take where this one has none. */
+  readonly decoy?: string | undefined
 }
 
 /**
@@ -35,8 +37,9 @@ export class PasswordLogins {
    * @throws {@link RegistryError} `TOOMANYREQUESTS` when it is not even looked at, `UNAVAILABLE` when it
    *   cannot be
    */
-  async isRight({ name, address, password, storedHash }: PasswordLogin): Promise<boolean> {
-    const stored = storedHash ?? this.#passwords.decoyFor(name)
+  async isRight(login: PasswordLogin): Promise<boolean> {
+    const { name, address, password, decoy } = login
+    const stored = login.storedHash ?? this.#passwords.decoyFor(name, decoy)
     return this.#verified.verify(password, stored, () => this.#admit(name, address))
   }
 

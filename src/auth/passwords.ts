@@ -27,6 +27,9 @@ const bcryptCostMax = 16
 
 const ARGON2ID =
   /^\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}$/
+/** Of new hashes, in the form of a PHC string. */
+const ownParameters = '$argon2id$v=19$m=19456,t=2,p=1$'
+
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 interface Waiting {
@@ -101,12 +104,21 @@ export class Passwords {
   /**
    * What stands in for the hash of an account that does not exist, so that a login takes as long: no
    * password fits it. The same for the same name as long as this lives.
+   *
+   * @param like - the hash of some account, which this one takes as long to check as
    */
-  decoyFor(name: string): string {
+  decoyFor(name: string, like = ownParameters): string {
     const bytes = createHmac('sha512', this.#secret).update(name).digest()
     const text = (from: number, to: number) =>
       bytes.subarray(from, to).toString('base64').replaceAll('=', '')
-    return `$argon2id$v=19$m=19456,t=2,p=1$${text(0, 16)}$${text(16, 48)}`
+    const bcrypt = /^\$2[aby]\$\d\d\$/.exec(like)?.[0]
+    if (bcrypt) {
+      const letters = text(0, 40).replaceAll('+', '.')
+      // Of the last letters of salt and digest not all bits count: those that do not have to be zero.
+      return `${bcrypt}${letters.slice(0, 21)}.${letters.slice(21, 51)}.`
+    }
+    const [, , , parameters = ''] = like.split('$')
+    return `$argon2id$v=19$${parameters}$${text(0, 16)}$${text(16, 48)}`
   }
 
   /** Gives up what is waiting or under way, and ends the threads. */
