@@ -3,6 +3,7 @@ import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { addressesIn } from './addresses.js'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
+import { requestRateOf } from './auth/request-rate.js'
 import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
 import type { Maintenance } from './gc/maintenance.js'
@@ -74,13 +75,15 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     mode: config.access.mode,
     deletesEnabled: config.deletes.enabled,
   }
+  const requestRate = requestRateOf(config.http.rateLimit)
   await app.register(healthRoutes, { stores, now })
-  await app.register(v1, { prefix: '/v1', search: registry.search, policy })
+  await app.register(v1, { prefix: '/v1', search: registry.search, policy, requestRate })
   await app.register(v2, {
     prefix: '/v2',
     registry,
     metadata: stores.metadata,
     policy,
+    requestRate,
     manifestBytesMax: config.manifests.bytesMax,
     accelPrefix: config.storage.accelRedirect,
   })
@@ -91,6 +94,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     maintenance,
     metadata: stores.metadata,
     policy,
+    requestRate,
     operatorToken,
     now,
     onError: onApiError,

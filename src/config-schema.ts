@@ -107,6 +107,29 @@ export const configSchema = {
           description:
             'Addresses, or networks of them, of proxies in front: what they say in X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host is believed, and of nobody else.',
         },
+        rateLimit: {
+          type: 'object',
+          additionalProperties: false,
+          default: {},
+          properties: {
+            requestsPerMinute: {
+              type: 'integer',
+              minimum: 0,
+              maximum: 1000000000,
+              default: 0,
+              description:
+                'How many requests an account may make, or an address where nobody is signed in. 0: any number.',
+            },
+            burst: {
+              type: 'integer',
+              minimum: 1,
+              maximum: 1000000000,
+              default: 300,
+              description:
+                'How many of them may come at once after a pause; one image of thirty layers takes about seventy.',
+            },
+          },
+        },
       },
     },
     access: {
@@ -514,6 +537,11 @@ export interface Config {
     readonly publicUrl: string
     /** Each fits `isNetwork`. */
     readonly trustedProxies: readonly string[]
+    readonly rateLimit: {
+      /** 0: no limit. */
+      readonly requestsPerMinute: number
+      readonly burst: number
+    }
   }
   readonly access: { readonly mode: 'open' | 'readOnly' }
   readonly storage: {

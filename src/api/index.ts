@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AccessPolicy } from '../auth/access.js'
 import { guard } from '../auth/guard.js'
 import { Operator } from '../auth/operator.js'
+import type { RequestRate } from '../auth/request-rate.js'
 import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
 import type { Maintenance } from '../gc/maintenance.js'
@@ -31,6 +32,7 @@ export interface ApiOptions {
   readonly maintenance: Maintenance
   readonly metadata: MetadataStore
   readonly policy: AccessPolicy
+  readonly requestRate: RequestRate | undefined
   /** What makes a caller the operator. */
   readonly operatorToken: string
   readonly now: () => number
@@ -44,6 +46,7 @@ export interface ApiOptions {
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
   const { config, registry, maintenance, metadata, policy, operatorToken, now, onError } = options
+  const { requestRate } = options
   const { manifests } = registry
   const undoMs = config.undo.days * dayMs
   const operator = new Operator(operatorToken)
@@ -53,6 +56,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
   guard(app, policy, {
     identify: (request, reply) => operator.identify(request, reply),
     refuseWith: 'DENIED',
+    requestRate,
   })
   app.setNotFoundHandler((request, reply) => endpoints.refuse(request, reply))
   // Before anybody waits for a body that nothing here would take. The router takes nothing at all for

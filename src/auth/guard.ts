@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../errors.js'
 import { refusalOfAccess, type Access, type AccessPolicy, type Identity } from './access.js'
+import { callerOf, type RequestRate } from './request-rate.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -25,6 +26,8 @@ export interface GuardOptions {
    * it.
    */
   readonly refuseWith?: 'UNSUPPORTED' | 'DENIED'
+  /** How much anybody may ask; undefined for any number of requests. */
+  readonly requestRate: RequestRate | undefined
 }
 
 /**
@@ -34,7 +37,7 @@ export interface GuardOptions {
 export function guard(
   app: FastifyInstance,
   policy: AccessPolicy,
-  { identify, refuseWith = 'UNSUPPORTED' }: GuardOptions = {},
+  { identify, refuseWith = 'UNSUPPORTED', requestRate }: GuardOptions,
 ): void {
   app.decorateRequest('identity', 'anonymous')
   app.addHook('onRoute', ({ config, method, url }) => {
@@ -44,6 +47,7 @@ export function guard(
   })
   app.addHook('onRequest', async (request, reply) => {
     if (identify) request.identity = identify(request, reply)
+    requestRate?.admit(callerOf(request.identity, request))
     const { access } = request.routeOptions.config
     // Without a route there is nothing to protect: the answer is 404 or 405.
     const refusal = access && refusalOfAccess(policy, request.identity, access)

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { addressKey } from '../addresses.js'
+import { Recent } from '../recent.js'
 
 /** What is held against one key, and how fast it is forgotten. */
 interface Policy {
@@ -45,7 +46,7 @@ export class LoginThrottle {
   readonly #accounts: Failures
   readonly #known = new Recent<true>(keysMax)
 
-  /** @param options.now - in milliseconds */
+  /** @param options.now - in milliseconds, by a clock that is never put back */
   constructor({ now }: { readonly now: () => number }) {
     this.#pairs = new Failures(pairPolicy, now)
     this.#addresses = new Failures(addressPolicy, now)
@@ -191,35 +192,5 @@ class Failures {
     const entry: Entry = { count: 0, countedAt: this.#now(), waitUntil: 0, underWay: 0 }
     this.#entries.set(key, entry)
     return entry
-  }
-}
-
-/** A map that keeps the entries used last. */
-class Recent<Value> {
-  readonly #max: number
-  readonly #entries = new Map<string, Value>()
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  get(key: string): Value | undefined {
-    const value = this.#entries.get(key)
-    if (value === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
-    return value
-  }
-
-  set(key: string, value: Value): void {
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
-    if (this.#entries.size <= this.#max) return
-    const [eldest] = this.#entries.keys()
-    if (eldest !== undefined) this.#entries.delete(eldest)
-  }
-
-  delete(key: string): void {
-    this.#entries.delete(key)
   }
 }

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { Recent } from '../recent.js'
 
 /** How long a password that was right is not checked again. */
 const freshMs = 60_000
@@ -21,8 +22,8 @@ export class VerifiedLogins {
   readonly #passwords: Checker
   readonly #now: () => number
   readonly #secret = randomBytes(32)
-  /** Until when each counts; the ones used last are behind. */
-  readonly #freshUntil = new Map<string, number>()
+  /** Until when each counts. */
+  readonly #freshUntil = new Recent<number>(rememberedMax)
   readonly #underWay = new Map<string, Promise<boolean>>()
 
   constructor(passwords: Checker, { now }: { readonly now: () => number }) {
@@ -62,7 +63,7 @@ export class VerifiedLogins {
     let isRight: boolean | undefined
     try {
       isRight = await this.#passwords.verify(password, storedHash)
-      if (isRight) this.#remember(key)
+      if (isRight) this.#freshUntil.set(key, this.#now() + freshMs)
       return isRight
     } finally {
       this.#underWay.delete(key)
@@ -80,16 +81,8 @@ export class VerifiedLogins {
   #isFresh(key: string): boolean {
     const until = this.#freshUntil.get(key)
     if (until === undefined) return false
+    if (until > this.#now()) return true
     this.#freshUntil.delete(key)
-    if (until <= this.#now()) return false
-    this.#freshUntil.set(key, until)
-    return true
-  }
-
-  #remember(key: string): void {
-    this.#freshUntil.set(key, this.#now() + freshMs)
-    if (this.#freshUntil.size <= rememberedMax) return
-    const [eldest] = this.#freshUntil.keys()
-    if (eldest !== undefined) this.#freshUntil.delete(eldest)
+    return false
   }
 }

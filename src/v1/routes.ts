@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { AccessPolicy } from '../auth/access.js'
 import { guard, requires } from '../auth/guard.js'
+import type { RequestRate } from '../auth/request-rate.js'
 import type { Search } from '../registry/search.js'
 
 interface SearchRoute {
@@ -10,12 +11,18 @@ interface SearchRoute {
 const usualResults = 25
 const resultsMax = 100
 
+export interface V1Options {
+  readonly search: Search
+  readonly policy: AccessPolicy
+  readonly requestRate: RequestRate | undefined
+}
+
 /** The two endpoints of Docker's first registry API that `docker search` and `podman search` use. */
 export async function v1(
   app: FastifyInstance,
-  { search, policy }: { readonly search: Search; readonly policy: AccessPolicy },
+  { search, policy, requestRate }: V1Options,
 ): Promise<void> {
-  guard(app, policy)
+  guard(app, policy, { requestRate })
 
   app.get('/_ping', requires('pull'), async (_request, reply) => {
     reply.header('X-Docker-Registry-Standalone', 'true')

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { AccessPolicy } from '../auth/access.js'
 import { guard, requires } from '../auth/guard.js'
+import type { RequestRate } from '../auth/request-rate.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { Registry } from '../registry/registry.js'
 import { sendJson } from './answers.js'
@@ -15,6 +16,7 @@ export interface V2Options {
   readonly registry: Registry
   readonly metadata: MetadataStore
   readonly policy: AccessPolicy
+  readonly requestRate: RequestRate | undefined
   readonly manifestBytesMax: number
   /** `storage.accelRedirect` */
   readonly accelPrefix: string
@@ -22,9 +24,9 @@ export interface V2Options {
 
 /** The OCI distribution API. */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  const { registry, metadata, policy, manifestBytesMax, accelPrefix } = options
+  const { registry, metadata, policy, requestRate, manifestBytesMax, accelPrefix } = options
 
-  guard(app, policy)
+  guard(app, policy, { requestRate })
 
   // Spec: "Determining Support" (end-1).
   app.route({

@@ -50,6 +50,7 @@ describe('a configuration without any settings', () => {
         shutdownSeconds: 30,
         publicUrl: '',
         trustedProxies: [],
+        rateLimit: { requestsPerMinute: 0, burst: 300 },
       },
       access: { mode: 'open' },
       storage: {
