@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { addressesIn } from './addresses.js'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
-import type { AccessPolicy } from './auth/access.js'
-import { requestRateOf } from './auth/request-rate.js'
+import type { Auth } from './auth/auth.js'
+import { tokenRoutes } from './auth/token-routes.js'
 import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
 import type { Maintenance } from './gc/maintenance.js'
@@ -25,8 +25,7 @@ export interface AppDependencies {
   readonly maintenance: Maintenance
   readonly log: FastifyBaseLogger
   readonly now: () => number
-  /** What makes a caller of the management API its operator. */
-  readonly operatorToken: string
+  readonly auth: Auth
   /** The disk can no longer be trusted: the process must stop. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
 }
@@ -34,7 +33,7 @@ export interface AppDependencies {
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, stores, registry, maintenance } = dependencies
-  const { log, now, operatorToken, onDurabilityLost } = dependencies
+  const { log, now, auth, onDurabilityLost } = dependencies
   const { trustedProxies } = config.http
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
@@ -71,19 +70,23 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)
 
-  const policy: AccessPolicy = {
-    mode: config.access.mode,
-    deletesEnabled: config.deletes.enabled,
-  }
-  const requestRate = requestRateOf(config.http.rateLimit)
+  const { gate, apiGate, logins } = auth
   await app.register(healthRoutes, { stores, now })
-  await app.register(v1, { prefix: '/v1', search: registry.search, policy, requestRate })
+  await app.register(v1, { prefix: '/v1', search: registry.search, gate })
+  if (logins) {
+    await app.register(tokenRoutes, {
+      ...logins,
+      accounts: stores.metadata.accounts,
+      access: gate.access,
+      now,
+      refreshDays: config.access.refreshDays,
+    })
+  }
   await app.register(v2, {
     prefix: '/v2',
     registry,
     metadata: stores.metadata,
-    policy,
-    requestRate,
+    gate,
     manifestBytesMax: config.manifests.bytesMax,
     accelPrefix: config.storage.accelRedirect,
   })
@@ -93,9 +96,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     registry,
     maintenance,
     metadata: stores.metadata,
-    policy,
-    requestRate,
-    operatorToken,
+    gate: apiGate,
     now,
     onError: onApiError,
   })

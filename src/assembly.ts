@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildApp } from './app.js'
+import { createAuth, type Auth } from './auth/auth.js'
 import { createOperatorToken } from './auth/operator.js'
 import type { Config } from './config.js'
 import { requireFinished, takeDataDirectory } from './data-directory.js'
@@ -29,6 +30,7 @@ export interface Assembly {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly auth: Auth
   readonly app: FastifyInstance
   /** What makes a caller of the management API its operator. */
   readonly operatorToken: string
@@ -70,6 +72,11 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     })
     undo.push(() => maintenance.close())
     const operatorToken = createOperatorToken()
+    const auth = await createAuth(metadata, config, {
+      ...{ log, now, operatorToken, onDurabilityLost },
+      onLogin: () => undefined,
+    })
+    undo.push(() => auth.close())
     const dependencies = {
       config,
       stores,
@@ -77,13 +84,16 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       maintenance,
       log,
       now,
-      operatorToken,
+      auth,
       onDurabilityLost,
     }
     const app = await buildApp(dependencies)
     undo.push(() => registry.pulls.close())
     undo.push(() => closeWithin(app, config.http.shutdownSeconds))
-    return { directory, stores, registry, maintenance, app, operatorToken, close: () => undo.run() }
+    return {
+      ...{ directory, stores, registry, maintenance, auth, app, operatorToken },
+      close: () => undo.run(),
+    }
   } catch (error) {
     await undo.run().catch((failure: unknown) => log.error({ err: failure }, 'closing has failed'))
     throw error

@@ -138,10 +138,26 @@ export const configSchema = {
       default: {},
       properties: {
         mode: {
-          enum: ['open', 'readOnly'],
+          enum: ['open', 'readOnly', 'accounts'],
           default: 'open',
           description:
-            'open: whoever reaches the registry may pull, push and delete. readOnly: whoever reaches it may pull.',
+            'open: whoever reaches the registry may pull, push and delete. readOnly: whoever reaches it may pull. accounts: everybody may do what they were granted.',
+        },
+        tokenSeconds: {
+          type: 'integer',
+          minimum: 60,
+          maximum: 3600,
+          default: 300,
+          description:
+            'With accounts: how long a client uses a bearer token before it asks for another. What somebody may do is looked at again each time it is used.',
+        },
+        refreshDays: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 3650,
+          default: 90,
+          description:
+            'With accounts: how long docker login lasts; what it keeps in place of the password is of no use after that.',
         },
       },
     },
@@ -543,7 +559,11 @@ export interface Config {
       readonly burst: number
     }
   }
-  readonly access: { readonly mode: 'open' | 'readOnly' }
+  readonly access: {
+    readonly mode: 'open' | 'readOnly' | 'accounts'
+    readonly tokenSeconds: number
+    readonly refreshDays: number
+  }
   readonly storage: {
     readonly inlineBytesMax: number
     readonly sendfile: boolean

@@ -120,6 +120,13 @@ export function storageFull(cause: unknown): RegistryError {
   )
 }
 
+/** What a client reads that asks for a repository which is not there, or which it may not see. */
+export function repositoryUnknown(name: string): RegistryError {
+  return new RegistryError('NAME_UNKNOWN', 'there is no repository of this name', {
+    details: [{ name }],
+  })
+}
+
 /** What a client reads when the process has too much open, or no memory. */
 export function outOfReach(cause: unknown): RegistryError {
   return new RegistryError(

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ANONYMOUS, type Identity } from './auth/identity.js'
 
 interface Traffic {
   readonly received: number
@@ -40,7 +41,7 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply): void 
         bytes: traffic.sent,
         bytesReceived: traffic.received,
         durationMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
-        identity: request.identity,
+        identity: nameOf(request),
         remoteAddress: request.ip,
         ...(!reply.raw.writableFinished && { aborted: true }),
       },
@@ -121,4 +122,9 @@ function trafficSinceLast(socket: Socket): Traffic {
   const now = { received: socket.bytesRead, sent: socket.bytesWritten }
   trafficBefore.set(socket, now)
   return { received: now.received - before.received, sent: now.sent - before.sent }
+}
+
+/** Where no room has asked who it is, it is nobody in particular. */
+function nameOf({ identity }: { readonly identity?: Identity }): string {
+  return identity?.name ?? ANONYMOUS.name
 }

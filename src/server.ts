@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { assemble, type AssemblyOptions } from './assembly.js'
 import type { Maintenance } from './gc/maintenance.js'
+import { ensureAdmin, type FirstAdmin } from './auth/first-admin.js'
 import { Housekeeping } from './housekeeping.js'
 import { localUrl, removeOperatorFile, writeOperatorFile } from './operator-file.js'
 import type { Registry } from './registry/registry.js'
@@ -16,6 +17,8 @@ export interface Server {
   readonly housekeeping: Housekeeping
   readonly registry: Registry
   readonly maintenance: Maintenance
+  /** Made by this start, because there was nobody. */
+  readonly firstAdmin?: FirstAdmin
   /**
    * Accepts nothing more, lets requests under way end for `http.shutdownSeconds`, cuts those that
    * have not, and leaves the data in order.
@@ -30,12 +33,16 @@ export interface Server {
  * @throws {@link DataDirectoryError}, {@link MigrationError}, and what `listen` throws
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { config, log, onDurabilityLost } = options
+  const { config, log, now = Date.now, onDurabilityLost } = options
   const assembly = await assemble(options)
-  const { directory, app, registry, maintenance, operatorToken: token } = assembly
+  const { directory, stores, auth, app, registry, maintenance, operatorToken: token } = assembly
   const undo = new Unwinding()
   undo.push(() => assembly.close())
   try {
+    const firstAdmin =
+      config.access.mode === 'accounts'
+        ? await ensureAdmin(stores.metadata, auth.passwords, now)
+        : undefined
     const { host, port } = config.http
     await app.listen({ host, port })
     const address = app.server.address() as AddressInfo
@@ -49,7 +56,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log.warn({ err: error }, 'berth.operator.json cannot be written: no command can manage this')
     }
     const close = () => undo.run()
-    return { app, address, registry, housekeeping, maintenance, close }
+    return {
+      ...{ app, address, registry, housekeeping, maintenance, close },
+      ...(firstAdmin && { firstAdmin }),
+    }
   } catch (error) {
     await undo.run().catch((failure: unknown) => log.error({ err: failure }, 'closing has failed'))
     throw error

@@ -47,7 +47,7 @@ export async function backupRoutes(
       },
     },
     async ({ body: { directory, content }, identity }, reply) => {
-      const { id } = await backups.begin(directory, { content }, identity)
+      const { id } = await backups.begin(directory, { content }, identity.name)
       const run = (await metadata.findRun(id)) as Run
       return reply.code(202).header('Location', `/api/v1/runs/${id}`).send(runAnswer(run))
     },

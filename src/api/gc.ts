@@ -90,7 +90,7 @@ export async function gcRoutes(
       },
     },
     async ({ body, identity }, reply) => {
-      const { id } = await collector.begin(body, identity)
+      const { id } = await collector.begin(body, identity.name)
       const run = (await metadata.findRun(id)) as Run
       return reply.code(202).header('Location', `/api/v1/runs/${id}`).send(runAnswer(run))
     },

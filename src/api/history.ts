@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
-import type { DeletedRepository, HistoryEntry } from '../metadata/inspection.js'
+import type { Identity } from '../auth/identity.js'
+import type { DeletedQuery, DeletedRepository, HistoryEntry } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { parseRepositoryName, parseTag } from '../oci/reference.js'
 import {
@@ -66,6 +68,7 @@ const deletedSchema = {
 
 export interface HistoryRoutesOptions {
   readonly metadata: MetadataStore
+  readonly access: Access
   readonly now: () => number
   readonly undoMs: number
 }
@@ -73,7 +76,7 @@ export interface HistoryRoutesOptions {
 /** What has happened, and what of it can be undone. */
 export async function historyRoutes(
   app: FastifyInstance,
-  { metadata, now, undoMs }: HistoryRoutesOptions,
+  { metadata, access, now, undoMs }: HistoryRoutesOptions,
 ): Promise<void> {
   app.get<HistoryRoute>(
     '/repositories/:name/history',
@@ -111,7 +114,7 @@ export async function historyRoutes(
   app.get<DeletedRoute>(
     '/deleted-repositories',
     {
-      ...requires('pull'),
+      ...requires('list'),
       schema: {
         operationId: 'listDeletedRepositories',
         summary: 'Lists deleted repositories that can still be brought back, the last one first.',
@@ -120,10 +123,10 @@ export async function historyRoutes(
         response: { 200: pageSchema(deletedSchema), ...problems(400, 401) },
       },
     },
-    async ({ query: { limit, cursor } }) => {
+    async ({ query: { limit, cursor }, identity }) => {
       const before = parseMomentCursor(cursor)
 
-      const page = await metadata.listDeletedRepositories({
+      const page = await listDeleted(identity, {
         since: now() - undoMs,
         limit,
         ...(before && { before }),
@@ -132,6 +135,26 @@ export async function historyRoutes(
       return pageAnswer(page, deletedAnswer, ({ deletedAt, id }) => momentKey(deletedAt, id))
     },
   )
+
+  /** Of those that were deleted, what somebody could pull from if they were there. */
+  async function listDeleted(identity: Identity, query: DeletedQuery) {
+    if ((await access.viewerOf(identity)) === undefined) {
+      return metadata.listDeletedRepositories(query)
+    }
+    const seen: DeletedRepository[] = []
+    let { before } = query
+    for (;;) {
+      const page = await metadata.listDeletedRepositories({ ...query, ...(before && { before }) })
+      for (const repository of page.entries) {
+        if (!(await access.may(identity, 'pull', repository.name))) continue
+        if (seen.length === query.limit) return { entries: seen, hasMore: true }
+        seen.push(repository)
+      }
+      const last = page.entries.at(-1)
+      if (!page.hasMore || last === undefined) return { entries: seen, hasMore: false }
+      before = { at: last.deletedAt, id: last.id }
+    }
+  }
 
   function deletedAnswer({ name, deletedAt, deletedBy, logicalBytes }: DeletedRepository) {
     const goesAt = timeText(deletedAt + undoMs)

@@ -1,8 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { AccessPolicy } from '../auth/access.js'
-import { guard } from '../auth/guard.js'
-import { Operator } from '../auth/operator.js'
-import type { RequestRate } from '../auth/request-rate.js'
+import { guard, type Gate } from '../auth/guard.js'
 import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
 import type { Maintenance } from '../gc/maintenance.js'
@@ -31,10 +28,7 @@ export interface ApiOptions {
   readonly registry: Registry
   readonly maintenance: Maintenance
   readonly metadata: MetadataStore
-  readonly policy: AccessPolicy
-  readonly requestRate: RequestRate | undefined
-  /** What makes a caller the operator. */
-  readonly operatorToken: string
+  readonly gate: Gate
   readonly now: () => number
   readonly onError: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 }
@@ -45,18 +39,16 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { config, registry, maintenance, metadata, policy, operatorToken, now, onError } = options
-  const { requestRate } = options
+  const { config, registry, maintenance, metadata, gate, now, onError } = options
+  const { access } = gate
   const { manifests } = registry
   const undoMs = config.undo.days * dayMs
-  const operator = new Operator(operatorToken)
   const endpoints = new Endpoints(app)
 
   app.setErrorHandler(onError)
-  guard(app, policy, {
-    identify: (request, reply) => operator.identify(request, reply),
-    refuseWith: 'DENIED',
-    requestRate,
+  guard(app, gate, {
+    refuseOffWith: 'DENIED',
+    isOfRepository: (url) => url.startsWith('/api/v1/repositories/:name'),
   })
   app.setNotFoundHandler((request, reply) => endpoints.refuse(request, reply))
   // Before anybody waits for a body that nothing here would take. The router takes nothing at all for
@@ -71,11 +63,11 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
 
   await app.register(
     async (v1) => {
-      await v1.register(repositoryRoutes, { metadata, now })
+      await v1.register(repositoryRoutes, { metadata, access, now })
       await v1.register(tagRoutes, { metadata, manifests })
       await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
-      await v1.register(historyRoutes, { metadata, now, undoMs })
-      await v1.register(undoRoutes, { undo: registry.undo })
+      await v1.register(historyRoutes, { metadata, access, now, undoMs })
+      await v1.register(undoRoutes, { undo: registry.undo, access })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
       await v1.register(retentionRoutes, {
         config,

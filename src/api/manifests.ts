@@ -247,7 +247,7 @@ export async function manifestRoutes(
       const name = parseRepositoryName(params.name)
       const digest = parseDigest(params.digest)
 
-      return deletionAnswer(await manifests.delete(name, { digest }, identity))
+      return deletionAnswer(await manifests.delete(name, { digest }, identity.name))
     },
   )
 

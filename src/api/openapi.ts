@@ -62,7 +62,7 @@ export async function openApiRoutes(app: FastifyInstance): Promise<void> {
   app.get(
     '/openapi.json',
     {
-      ...requires('pull'),
+      ...requires('nothing'),
       schema: {
         operationId: 'getOpenApi',
         summary: 'Describes this API, as OpenAPI 3.1.',

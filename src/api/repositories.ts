@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
 import type { RepositoryRecord } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
@@ -54,15 +55,21 @@ const repositorySchema = {
   },
 } as const
 
+export interface RepositoryRoutesOptions {
+  readonly metadata: MetadataStore
+  readonly access: Access
+  readonly now: () => number
+}
+
 /** Repositories: which there are, and what they are for. */
 export async function repositoryRoutes(
   app: FastifyInstance,
-  { metadata, now }: { readonly metadata: MetadataStore; readonly now: () => number },
+  { metadata, access, now }: RepositoryRoutesOptions,
 ): Promise<void> {
   app.get<ListRoute>(
     '/repositories',
     {
-      ...requires('pull'),
+      ...requires('list'),
       schema: {
         operationId: 'listRepositories',
         summary: 'Lists the repositories of the catalog, by name in byte order.',
@@ -78,13 +85,15 @@ export async function repositoryRoutes(
         response: { 200: pageSchema(repositorySchema), ...problems(400, 401) },
       },
     },
-    async ({ query: { prefix, limit, cursor } }) => {
+    async ({ query: { prefix, limit, cursor }, identity }) => {
       const after = parseCursor(cursor, isRepositoryName)
+      const viewer = await access.viewerOf(identity)
 
       const page = await metadata.listRepositoryRecords({
         limit,
         ...(prefix !== undefined && { prefix }),
         ...(after !== undefined && { after }),
+        ...(viewer && { viewer }),
       })
 
       return pageAnswer(page, answerOf, ({ name }) => name)

@@ -215,7 +215,7 @@ export async function retentionRoutes(
       },
     },
     async ({ body, identity }, reply) => {
-      const { id } = await retention.begin(body, identity)
+      const { id } = await retention.begin(body, identity.name)
       const run = (await metadata.findRun(id)) as Run
       return reply.code(202).header('Location', `/api/v1/runs/${id}`).send(runAnswer(run))
     },

@@ -108,7 +108,7 @@ export async function tagRoutes(
       const name = parseRepositoryName(params.name)
       const tag = parseTag(params.tag)
 
-      return deletionAnswer(await manifests.delete(name, { tag }, identity))
+      return deletionAnswer(await manifests.delete(name, { tag }, identity.name))
     },
   )
 }

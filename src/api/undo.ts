@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
 import { parseDigest } from '../oci/digest.js'
@@ -32,7 +33,7 @@ const nameParameter = {
 /** Deleting repositories, and bringing back what was deleted or overwritten. */
 export async function undoRoutes(
   app: FastifyInstance,
-  { undo }: { readonly undo: Undo },
+  { undo, access }: { readonly undo: Undo; readonly access: Access },
 ): Promise<void> {
   app.delete<DeleteRoute>(
     '/repositories/:name',
@@ -66,7 +67,7 @@ export async function undoRoutes(
         )
       }
 
-      const { restorableUntil } = await undo.deleteRepository(name, identity)
+      const { restorableUntil } = await undo.deleteRepository(name, identity.name)
 
       return { restorableUntil: timeText(restorableUntil) }
     },
@@ -75,7 +76,7 @@ export async function undoRoutes(
   app.post<RestoreRoute>(
     '/repositories/:name/restore',
     {
-      ...requires('push'),
+      ...requires('overwrite'),
       schema: {
         operationId: 'restore',
         summary: 'Brings back what was deleted or overwritten.',
@@ -129,15 +130,19 @@ export async function undoRoutes(
       const name = parseRepositoryName(params.name)
       requireOneThing(body)
       const { tag, digest, at, as } = body
+      const by = identity.name
       const time = at === undefined ? undefined : Date.parse(at)
 
-      if (tag !== undefined) return undo.restoreTag(name, parseTag(tag), identity, time)
+      if (tag !== undefined) return undo.restoreTag(name, parseTag(tag), by, time)
       if (digest !== undefined) {
-        return undo.restoreManifest(name, parseDigest(digest), identity, signal)
+        return undo.restoreManifest(name, parseDigest(digest), by, signal)
       }
-      if (time !== undefined) return undo.restoreTags(name, time, identity, signal)
+      if (time !== undefined) return undo.restoreTags(name, time, by, signal)
       const newName = as === undefined ? undefined : parseRepositoryName(as)
-      await undo.restoreRepository(name, identity, newName)
+      if (newName !== undefined && !(await access.may(identity, 'overwrite', newName))) {
+        throw new RegistryError('DENIED', `${by} may not restore anything as ${newName}`)
+      }
+      await undo.restoreRepository(name, by, newName)
       return {}
     },
   )

@@ -91,7 +91,7 @@ export async function verifyRoutes(
       },
     },
     async ({ body: { content, repair, confirm }, identity }, reply) => {
-      const { id } = await verification.begin({ content, repair, confirm }, identity)
+      const { id } = await verification.begin({ content, repair, confirm }, identity.name)
 
       const run = (await metadata.findRun(id)) as Run
       return reply.code(202).header('Location', `/api/v1/runs/${id}`).send(runAnswer(run))

@@ -69,9 +69,7 @@ export class AccountAccess implements Access {
   async may(identity: Identity, action: Action, repository: RepositoryName): Promise<boolean> {
     if (identity.kind === 'operator') return true
     if (await this.#isGranted(identity, action, repository)) return true
-    return (
-      action === 'pull' && (await this.#accounts.findVisibility(repository)) === 'public'
-    )
+    return action === 'pull' && (await this.#accounts.findVisibility(repository)) === 'public'
   }
 
   async viewerOf(identity: Identity): Promise<Viewer | undefined> {
@@ -153,7 +151,10 @@ export class AccountAccess implements Access {
         ...limit,
       })),
     ).patternsWith('pull')
-    return { patterns: within, ...(!identity.isAdmin && { within: await this.#patternsOf(identity) }) }
+    return {
+      patterns: within,
+      ...(!identity.isAdmin && { within: await this.#patternsOf(identity) }),
+    }
   }
 
   async #patternsOf(identity: Identity): Promise<string[]> {

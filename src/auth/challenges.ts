@@ -11,11 +11,14 @@ const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/
  * @see distribution, "Token Authentication Specification"
  */
 export class Challenges {
-  readonly #publicUrl: string
+  readonly #publicUrl: string | undefined
 
-  /** @param publicUrl - `http.publicUrl`; empty where the address counts that the client has used */
-  constructor(publicUrl: string) {
-    this.#publicUrl = publicUrl.replace(/\/$/, '')
+  /**
+   * @param publicUrl - `http.publicUrl`; empty where the address counts that the client has used; undefined
+   *   where there is no token endpoint
+   */
+  constructor(publicUrl?: string) {
+    this.#publicUrl = publicUrl?.replace(/\/$/, '')
   }
 
   /** The value of `WWW-Authenticate`. */
@@ -23,18 +26,20 @@ export class Challenges {
     request: FastifyRequest,
     { scope, error }: { readonly scope?: string; readonly error?: string } = {},
   ): string {
-    const parts = [`realm="${this.#baseUrl(request)}/token"`, `service="${SERVICE}"`]
+    const parts: string[] = []
+    if (this.#publicUrl !== undefined) {
+      parts.push(`realm="${this.#publicUrl || addressOf(request)}/token"`, `service="${SERVICE}"`)
+    }
     if (scope !== undefined) parts.push(`scope="${scope}"`)
     if (error !== undefined) parts.push(`error="${error}"`)
     return `Bearer ${parts.join(',')}`
   }
+}
 
-  #baseUrl(request: FastifyRequest): string {
-    if (this.#publicUrl !== '') return this.#publicUrl
-    const { host, protocol } = request
-    if (HOST.test(host)) return `${protocol}://${host}`
-    const { localAddress = '127.0.0.1', localFamily, localPort } = request.raw.socket
-    const address = localFamily === 'IPv6' ? `[${localAddress}]` : localAddress
-    return `${protocol}://${address}:${localPort ?? 0}`
-  }
+/** As the client has it. */
+function addressOf({ host, protocol, raw }: FastifyRequest): string {
+  if (HOST.test(host)) return `${protocol}://${host}`
+  const { localAddress = '127.0.0.1', localFamily, localPort } = raw.socket
+  const address = localFamily === 'IPv6' ? `[${localAddress}]` : localAddress
+  return `${protocol}://${address}:${localPort ?? 0}`
 }

@@ -1,12 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RegistryError } from '../errors.js'
-import { refusalOfAccess, type Access, type AccessPolicy, type Identity } from './access.js'
+import { RegistryError, repositoryUnknown } from '../errors.js'
+import { parseRepositoryName, type RepositoryName } from '../oci/reference.js'
+import { ACTION_OF, type Access, type Need, type Refusal } from './access.js'
+import type { Challenges } from './challenges.js'
+import { ANONYMOUS, type Identity } from './identity.js'
 import { callerOf, type RequestRate } from './request-rate.js'
+import { CATALOG_SCOPE, scopeOf } from './scopes.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller needs to be allowed for this route. */
-    access?: Access
+    need?: Need
   }
   interface FastifyRequest {
     identity: Identity
@@ -14,43 +18,91 @@ declare module 'fastify' {
 }
 
 /** Written on a route: what its caller needs to be allowed. */
-export function requires(access: Access): { readonly config: { readonly access: Access } } {
-  return { config: { access } }
+export function requires(need: Need): { readonly config: { readonly need: Need } } {
+  return { config: { need } }
+}
+
+/** What decides about every request, in whichever room. */
+export interface Gate {
+  readonly access: Access
+  readonly challenges: Challenges
+  /** Undefined when what was shown lets nobody in. */
+  identify(request: FastifyRequest): Promise<Identity | undefined>
+  /** How much anybody may ask; undefined for any number of requests. */
+  readonly requestRate: RequestRate | undefined
 }
 
 export interface GuardOptions {
-  /** Who asks; everybody is anonymous without it. May refuse by throwing. */
-  readonly identify?: (request: FastifyRequest, reply: FastifyReply) => Identity
   /**
    * How this scope says no to what is switched off: the registry's clients know `UNSUPPORTED` (405) for
    * it.
    */
-  readonly refuseWith?: 'UNSUPPORTED' | 'DENIED'
-  /** How much anybody may ask; undefined for any number of requests. */
-  readonly requestRate: RequestRate | undefined
+  readonly refuseOffWith: 'UNSUPPORTED' | 'DENIED'
+  /** Whether the parameter `name` of a route, by its URL, is a repository. */
+  readonly isOfRepository: (url: string) => boolean
 }
 
 /**
  * The one gate in front of all routes of a scope: who asks, and may they? A route that does not
  * say what it needs is refused when it is registered.
  */
-export function guard(
-  app: FastifyInstance,
-  policy: AccessPolicy,
-  { identify, refuseWith = 'UNSUPPORTED', requestRate }: GuardOptions,
-): void {
-  app.decorateRequest('identity', 'anonymous')
+export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): void {
+  const { access, challenges, requestRate } = gate
+  const { refuseOffWith, isOfRepository } = options
+  app.decorateRequest('identity')
   app.addHook('onRoute', ({ config, method, url }) => {
-    if (config?.access === undefined) {
+    if (config?.need === undefined) {
       throw new Error(`the route ${String(method)} ${url} does not say what access it requires`)
     }
   })
   app.addHook('onRequest', async (request, reply) => {
-    if (identify) request.identity = identify(request, reply)
+    request.identity = ANONYMOUS
+    const { need } = request.routeOptions.config
+    const identity = await gate.identify(request)
+    if (identity) request.identity = identity
     requestRate?.admit(callerOf(request.identity, request))
-    const { access } = request.routeOptions.config
     // Without a route there is nothing to protect: the answer is 404 or 405.
-    const refusal = access && refusalOfAccess(policy, request.identity, access)
-    if (refusal !== undefined) throw new RegistryError(refuseWith, refusal)
+    if (need === undefined) return
+    const repository = repositoryOf(request, isOfRepository)
+    const refusal = identity
+      ? await access.refusalOf(identity, need, repository)
+      : ({ kind: 'challenge', error: 'invalid_token', ...scopeFor(need, repository) } as const)
+    if (refusal) refuse(request, reply, refusal)
   })
+
+  function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): never {
+    switch (refusal.kind) {
+      case 'challenge':
+        reply.header('WWW-Authenticate', challenges.bearer(request, refusal))
+        throw new RegistryError('UNAUTHORIZED', CHALLENGE_TEXTS[refusal.error ?? 'none'])
+      case 'hidden':
+        throw repositoryUnknown(refusal.repository)
+      case 'denied':
+        throw new RegistryError('DENIED', refusal.message)
+      case 'off':
+        throw new RegistryError(refuseOffWith, refusal.message)
+    }
+  }
+}
+
+const CHALLENGE_TEXTS = {
+  none: 'authentication required',
+  invalid_token: 'the credentials are not right, or not any more',
+  insufficient_scope: 'authentication required: the token is not for this',
+} as const
+
+function repositoryOf(
+  { routeOptions, params }: FastifyRequest,
+  isOfRepository: (url: string) => boolean,
+): RepositoryName | undefined {
+  const { name } = params as { readonly name?: string }
+  if (name === undefined || !isOfRepository(routeOptions.url ?? '')) return undefined
+  return parseRepositoryName(name)
+}
+
+/** What a client has to ask a token for that is good for this. */
+function scopeFor(need: Need, repository: RepositoryName | undefined): { readonly scope?: string } {
+  const action = ACTION_OF[need]
+  if (repository !== undefined && action) return { scope: scopeOf(repository, action) }
+  return need === 'catalog' || need === 'search' ? { scope: CATALOG_SCOPE } : {}
 }

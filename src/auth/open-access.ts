@@ -1,6 +1,5 @@
 import type { Action } from '../metadata/accounts.js'
 import type { Viewer } from '../metadata/metadata-store.js'
-import type { RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
 import type { Identity } from './identity.js'
 
@@ -21,16 +20,12 @@ export class OpenAccess implements Access {
     this.#options = options
   }
 
-  async refusalOf(
-    identity: Identity,
-    need: Need,
-    repository: RepositoryName | undefined,
-  ): Promise<Refusal | undefined> {
+  async refusalOf(identity: Identity, need: Need): Promise<Refusal | undefined> {
     if (identity.kind === 'operator') return undefined
     if (need === 'signedIn') {
       return { kind: 'denied', message: 'there are no accounts here (access.mode)' }
     }
-    if (need === 'admin' && repository === undefined) {
+    if (need === 'admin') {
       return {
         kind: 'denied',
         message: 'only the operator may do this: whoever sends the token in berth.operator.json',

@@ -1,7 +1,7 @@
 import { addressKey } from '../addresses.js'
 import { RegistryError } from '../errors.js'
 import { Recent } from '../recent.js'
-import type { Identity } from './access.js'
+import { isSignedIn, type Identity } from './identity.js'
 
 /** Callers who are counted: those that asked last. */
 const callersMax = 20_000
@@ -20,7 +20,9 @@ export function requestRateOf(limits: RequestRateLimits): RequestRate | undefine
 
 /** Who a request counts for: undefined for the operator, who is never held up. */
 export function callerOf(identity: Identity, { ip }: { readonly ip: string }): string | undefined {
-  return identity === 'operator' ? undefined : `address ${addressKey(ip)}`
+  if (identity.kind === 'operator') return undefined
+  if (isSignedIn(identity)) return `account ${identity.accountId}`
+  return `address ${addressKey(ip)}`
 }
 
 /**

@@ -76,5 +76,9 @@ export function isWithin(
 /** Whether every repository that `inner` can have is one that `outer` has. */
 export function covers(outer: string, inner: string): boolean {
   if (outer === '**' || outer === inner) return true
-  return outer.endsWith('/**') && !outer.slice(0, -3).includes('*') && inner.startsWith(outer.slice(0, -2))
+  return (
+    outer.endsWith('/**') &&
+    !outer.slice(0, -3).includes('*') &&
+    inner.startsWith(outer.slice(0, -2))
+  )
 }

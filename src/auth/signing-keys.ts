@@ -64,8 +64,8 @@ export class SigningKeys {
 
 async function loadKey({ id, privateKey, validUntil }: SigningKey): Promise<LoadedKey> {
   const jwk = JSON.parse(privateKey) as JWK
-  const { d: _secret, ...publicJwk } = jwk
-  const verifies = (await importJWK(publicJwk, ALGORITHM)) as CryptoKey
+  const { kty = 'EC', crv = '', x = '', y = '' } = jwk
+  const verifies = (await importJWK({ kty, crv, x, y }, ALGORITHM)) as CryptoKey
   if (validUntil !== undefined) return { id, verifies }
   return { id, verifies, signs: (await importJWK(jwk, ALGORITHM)) as CryptoKey }
 }

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { CONFIG_FILE_VARIABLE, loadConfig, type Config } from '../config.js'
+import type { FirstAdmin } from '../auth/first-admin.js'
 import type { Server } from '../server.js'
 import type { Command } from './commands.js'
 import { markInOneGo } from './garbage-collection.js'
@@ -55,6 +56,7 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   })
   process.stdout.write(welcome(config, file, server.address))
   warnAboutOpenAccess(config, server)
+  if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))
 
   const signal = await stopped
   // Before anything else: without a listener the next signal ends the process on its own terms.
@@ -107,10 +109,24 @@ function warnAboutOpenAccess({ access, http }: Config, { address }: Server): voi
   if (access.mode !== 'open' || isLoopback(address.address)) return
   process.stdout.write(
     `Warning: everybody who reaches ${http.host}:${address.port} may push and delete. To close it, listen on
-127.0.0.1 (http.host), or allow only pulls (access.mode: readOnly).
+127.0.0.1 (http.host), give everybody an account (access.mode: accounts), or allow only pulls
+(access.mode: readOnly).
 
 `,
   )
+}
+
+/** Said once: what is stored is a hash. */
+function introduction({ name, password }: FirstAdmin, address: AddressInfo): string {
+  return `There are no users yet, so there is one now:
+  name      ${name}
+  password  ${password}
+
+This is not shown again; berth user passwd ${name} sets another.
+
+  docker login -u ${name} ${reachableHost(address)}:${address.port}
+
+`
 }
 
 /** The name under which a client on this machine reaches the address; docker trusts localhost. */

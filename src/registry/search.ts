@@ -1,5 +1,5 @@
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, StoredManifest } from '../metadata/metadata-store.js'
+import type { MetadataStore, StoredManifest, Viewer } from '../metadata/metadata-store.js'
 import { isDigest, type Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 import type { Blobs } from './blobs.js'
@@ -34,8 +34,9 @@ export class Search {
     this.#blobs = blobs
   }
 
-  async find(term: string, limit: number): Promise<SearchResult[]> {
-    const names = await this.#metadata.searchRepositories(term, limit)
+  /** @param viewer - whose eyes it is for; everybody's when absent */
+  async find(term: string, limit: number, viewer?: Viewer): Promise<SearchResult[]> {
+    const names = await this.#metadata.searchRepositories(term, limit, viewer)
     return Promise.all(
       names.map(async (name) => ({ name, description: await this.#description(name) })),
     )

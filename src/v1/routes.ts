@@ -1,7 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { AccessPolicy } from '../auth/access.js'
-import { guard, requires } from '../auth/guard.js'
-import type { RequestRate } from '../auth/request-rate.js'
+import { guard, requires, type Gate } from '../auth/guard.js'
 import type { Search } from '../registry/search.js'
 
 interface SearchRoute {
@@ -13,28 +11,25 @@ const resultsMax = 100
 
 export interface V1Options {
   readonly search: Search
-  readonly policy: AccessPolicy
-  readonly requestRate: RequestRate | undefined
+  readonly gate: Gate
 }
 
 /** The two endpoints of Docker's first registry API that `docker search` and `podman search` use. */
-export async function v1(
-  app: FastifyInstance,
-  { search, policy, requestRate }: V1Options,
-): Promise<void> {
-  guard(app, policy, { requestRate })
+export async function v1(app: FastifyInstance, { search, gate }: V1Options): Promise<void> {
+  guard(app, gate, { refuseOffWith: 'UNSUPPORTED', isOfRepository: () => false })
 
-  app.get('/_ping', requires('pull'), async (_request, reply) => {
+  app.get('/_ping', requires('nothing'), async (_request, reply) => {
     reply.header('X-Docker-Registry-Standalone', 'true')
     return { standalone: true }
   })
 
-  app.get<SearchRoute>('/search', requires('pull'), async (request) => {
+  app.get<SearchRoute>('/search', requires('search'), async (request) => {
     const query = [request.query.q ?? ''].flat()[0] ?? ''
     // docker puts its hub's namespace before a name that has none.
     const term = query.startsWith('library/') ? query.slice('library/'.length) : query
 
-    const found = await search.find(term, resultCount(request.query.n))
+    const viewer = await gate.access.viewerOf(request.identity)
+    const found = await search.find(term, resultCount(request.query.n), viewer)
 
     const results = found.map(({ name, description }) => ({
       name,

@@ -66,7 +66,7 @@ export async function blobRoutes(
     const name = parseRepositoryName(request.params.name)
     const digest = parseDigest(request.params.digest)
 
-    await blobs.delete(name, digest, request.identity)
+    await blobs.delete(name, digest, request.identity.name)
 
     return sendEmpty(reply, 202)
   })

@@ -1,7 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { AccessPolicy } from '../auth/access.js'
-import { guard, requires } from '../auth/guard.js'
-import type { RequestRate } from '../auth/request-rate.js'
+import { guard, requires, type Gate } from '../auth/guard.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { Registry } from '../registry/registry.js'
 import { sendJson } from './answers.js'
@@ -15,8 +13,7 @@ import { uploadRoutes } from './uploads.js'
 export interface V2Options {
   readonly registry: Registry
   readonly metadata: MetadataStore
-  readonly policy: AccessPolicy
-  readonly requestRate: RequestRate | undefined
+  readonly gate: Gate
   readonly manifestBytesMax: number
   /** `storage.accelRedirect` */
   readonly accelPrefix: string
@@ -24,22 +21,27 @@ export interface V2Options {
 
 /** The OCI distribution API. */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  const { registry, metadata, policy, requestRate, manifestBytesMax, accelPrefix } = options
+  const { registry, metadata, gate, manifestBytesMax, accelPrefix } = options
+  const { access } = gate
 
-  guard(app, policy, { requestRate })
+  guard(app, gate, { refuseOffWith: 'UNSUPPORTED', isOfRepository: () => true })
 
   // Spec: "Determining Support" (end-1).
   app.route({
     method: ['GET', 'HEAD'],
     url: '/',
-    ...requires('pull'),
+    ...requires('ping'),
     handler: async (_request, reply) => sendJson(reply, {}),
   })
 
-  await app.register(manifestRoutes, { manifests: registry.manifests, bytesMax: manifestBytesMax })
+  await app.register(manifestRoutes, {
+    manifests: registry.manifests,
+    access,
+    bytesMax: manifestBytesMax,
+  })
   await app.register(blobRoutes, { blobs: registry.blobs, accelPrefix })
-  await app.register(uploadRoutes, registry)
+  await app.register(uploadRoutes, { ...registry, metadata, access })
   await app.register(tagRoutes, { metadata })
   await app.register(referrerRoutes, { metadata })
-  await app.register(catalogRoutes, { metadata })
+  await app.register(catalogRoutes, { metadata, access })
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
 import type { StoredManifest } from '../metadata/metadata-store.js'
@@ -18,13 +19,14 @@ const tagParametersMax = 100
 
 export interface ManifestRoutesOptions {
   readonly manifests: Manifests
+  readonly access: Access
   readonly bytesMax: number
 }
 
 /** Spec: "Pulling manifests" (end-3), "Pushing Manifests" (end-7), deleting them (end-9). */
 export async function manifestRoutes(
   app: FastifyInstance,
-  { manifests, bytesMax }: ManifestRoutesOptions,
+  { manifests, access, bytesMax }: ManifestRoutesOptions,
 ): Promise<void> {
   app.head<ManifestRoute>(
     '/:name/manifests/:reference(.+)',
@@ -62,14 +64,15 @@ export async function manifestRoutes(
       const reference = parseReference(request.params.reference)
       // With a tag in the path the parameter has no meaning.
       const tags = reference.digest === undefined ? [] : parseTags(request.query.tag)
+      const { identity } = request
       const bytes = await readBody(request, reply, bytesMax)
 
       const { digest, manifest } = await manifests.put(name, reference, {
         bytes,
         contentType: contentTypeOf(request),
         tags,
-        identity: request.identity,
-        mayOverwrite: true,
+        identity: identity.name,
+        mayOverwrite: await access.may(identity, 'overwrite', name),
       })
 
       reply.header('Location', `/v2/${name}/manifests/${digest}`)
@@ -93,7 +96,7 @@ export async function manifestRoutes(
       const name = parseRepositoryName(request.params.name)
       const reference = parseReference(request.params.reference)
 
-      await manifests.delete(name, reference, request.identity)
+      await manifests.delete(name, reference, request.identity.name)
 
       return sendEmpty(reply, 202)
     },

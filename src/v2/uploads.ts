@@ -1,12 +1,15 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
+import type { Identity } from '../auth/identity.js'
 import { RegistryError } from '../errors.js'
-import type { Upload } from '../metadata/metadata-store.js'
+import type { MetadataStore, Upload } from '../metadata/metadata-store.js'
 import { parseAlgorithm, parseDigest, type Digest } from '../oci/digest.js'
-import { isRepositoryName, parseRepositoryName, type RepositoryName } from '../oci/reference.js'
+import { parseRepositoryName, type RepositoryName } from '../oci/reference.js'
 import type { Registry } from '../registry/registry.js'
 import { sendEmpty } from './answers.js'
 import { uploadBodyOf } from './bodies.js'
+import { MountSources } from './mount-sources.js'
 
 interface OpenRoute {
   Params: { name: string }
@@ -26,25 +29,33 @@ interface SessionRoute {
 /** Without the expression an empty id would be one, and hide that only POST is possible there. */
 const SESSION_PATH = '/:name/blobs/uploads/:id(.+)'
 
+export interface UploadRoutesOptions extends Pick<Registry, 'blobs' | 'uploads'> {
+  readonly metadata: MetadataStore
+  readonly access: Access
+}
+
 /** Spec: "Pushing blobs" (end-4, 5, 6, 13, 14), "Mounting a blob" (end-11). */
 export async function uploadRoutes(
   app: FastifyInstance,
-  { blobs, uploads }: Pick<Registry, 'blobs' | 'uploads'>,
+  { blobs, uploads, metadata, access }: UploadRoutesOptions,
 ): Promise<void> {
+  const sources = new MountSources(metadata.accounts, access)
+
   app.post<OpenRoute>('/:name/blobs/uploads/', requires('push'), async (request, reply) => {
     const name = parseRepositoryName(request.params.name)
     const { query, identity } = request
+    const by = identity.name
     const algorithm = parseAlgorithm(String(query['digest-algorithm'] ?? 'sha256'))
 
     if (query.mount !== undefined) {
       const digest = parseSingleDigest(query.mount)
-      if (await mount(name, digest, query.from)) return sendCreated(reply, name, digest)
+      if (await mount(identity, name, digest, query.from)) return sendCreated(reply, name, digest)
     } else if (query.digest !== undefined) {
       const digest = parseSingleDigest(query.digest)
-      await uploads.putWhole(name, digest, uploadBodyOf(request, reply), identity)
+      await uploads.putWhole(name, digest, uploadBodyOf(request, reply), by)
       return sendCreated(reply, name, digest)
     }
-    const upload = await uploads.open(name, algorithm, identity)
+    const upload = await uploads.open(name, algorithm, by)
 
     setSessionHeaders(reply, upload)
     return sendEmpty(reply, 202)
@@ -95,14 +106,14 @@ export async function uploadRoutes(
   })
 
   async function mount(
+    identity: Identity,
     name: RepositoryName,
     digest: Digest,
     from: string | string[] | undefined,
   ): Promise<boolean> {
-    if (from === undefined) return blobs.mount(name, digest, undefined)
-    // A source that cannot exist does not have the blob: the client uploads it.
-    if (typeof from !== 'string' || !isRepositoryName(from)) return false
-    return blobs.mount(name, digest, from)
+    const source = await sources.find(identity, digest, from)
+    if (source === undefined) return false
+    return blobs.mount(name, digest, source === 'anywhere' ? undefined : source)
   }
 
   /** A 416 says where the session really is. */

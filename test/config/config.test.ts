@@ -52,7 +52,7 @@ describe('a configuration without any settings', () => {
         trustedProxies: [],
         rateLimit: { requestsPerMinute: 0, burst: 300 },
       },
-      access: { mode: 'open' },
+      access: { mode: 'open', tokenSeconds: 300, refreshDays: 90 },
       storage: {
         inlineBytesMax: 65_536,
         sendfile: true,
@@ -283,7 +283,7 @@ describe('settings that cannot be used', () => {
     [{ http: { port: -1 } }, 'http.port must be >= 0.'],
     [{ http: { port: 65_536 } }, 'http.port must be <= 65535.'],
     [{ deletes: { enabled: 'true' } }, 'deletes.enabled must be boolean.'],
-    [{ access: { mode: 'closed' } }, 'access.mode must be one of open, readOnly.'],
+    [{ access: { mode: 'closed' } }, 'access.mode must be one of open, readOnly, accounts.'],
     [{ manifests: { bytesMax: 1 } }, 'manifests.bytesMax must be >= 4194304.'],
     [
       { manifests: { indexChildren: 'listed', indexPlatforms: ['linux'] } },

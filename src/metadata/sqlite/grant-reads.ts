@@ -121,7 +121,7 @@ export class GrantReads {
       `select r.id, r.name from repository_blobs rb
        cross join blobs b on b.digest = rb.digest and b.damaged_at is null
        cross join repositories r on r.id = rb.repository_id
-       where rb.digest = ? and rb.repository_id > ? order by rb.repository_id limit ?`,
+       where rb.digest = ? and rb.repository_id > ? and substr(r.name, 1, 1) <> '#' order by rb.repository_id limit ?`,
     )
     this.#names = connection
       .prepare<[string, string, number], RepositoryName>(
@@ -186,10 +186,10 @@ export class GrantReads {
   listBlobHolders(digest: Digest, { after, limit }: PageRequest): Page<RepositoryName> {
     const afterId = after === undefined ? 0 : (this.#repositoryId.get(after) ?? 0)
     const rows = this.#holders.all(digest, afterId, limit + 1)
-    // Deleted ones have given their names back.
-    const names = rows.map(({ name }) => name)
-    const { entries, hasMore } = pageOf(names, limit)
-    return { entries: entries.filter((name) => !name.startsWith('#')), hasMore }
+    return pageOf(
+      rows.map(({ name }) => name),
+      limit,
+    )
   }
 
   listMatching(text: string, limit: number): RepositoryName[] {

@@ -1,11 +1,12 @@
 import type { Statement } from 'better-sqlite3'
+import { repositoryUnknown } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import type { RepositoryName, Tag } from '../../oci/reference.js'
 import type { HistoryEntry, HistoryQuery } from '../inspection.js'
 import type { ChangedTags, ChangedTagsQuery, HistoryAction, Page } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import { pageOf } from './pages.js'
-import { repositoryUnknown, type Repositories } from './repositories.js'
+import type { Repositories } from './repositories.js'
 
 interface HistoryRow {
   readonly id: number

@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import { RegistryError } from '../../errors.js'
+import { repositoryUnknown } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import { namespaceOf, type RepositoryName } from '../../oci/reference.js'
 import type { Connection } from './connection.js'
@@ -58,10 +58,4 @@ export class Repositories {
   findManifest(repositoryId: number, digest: Digest): number | undefined {
     return this.#findManifest.get(repositoryId, digest)
   }
-}
-
-export function repositoryUnknown(name: RepositoryName): RegistryError {
-  return new RegistryError('NAME_UNKNOWN', 'there is no repository of this name', {
-    details: [{ name }],
-  })
 }

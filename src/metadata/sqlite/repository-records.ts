@@ -1,4 +1,5 @@
 import type { Statement } from 'better-sqlite3'
+import { repositoryUnknown } from '../../errors.js'
 import type { RepositoryName } from '../../oci/reference.js'
 import type {
   DeletedQuery,
@@ -10,7 +11,6 @@ import type { Visibility } from '../accounts.js'
 import type { Page } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import { endOfTime, pageOf } from './pages.js'
-import { repositoryUnknown } from './repositories.js'
 import { LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
 
 interface RepositoryRow {

@@ -1,8 +1,9 @@
 import type { Statement } from 'better-sqlite3'
+import { repositoryUnknown } from '../../errors.js'
 import type { DescribeRepository } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
-import { repositoryUnknown, type Repositories } from './repositories.js'
+import type { Repositories } from './repositories.js'
 
 /** What changes repositories themselves; each method runs inside a transaction of the writer. */
 export class RepositoryWrites {

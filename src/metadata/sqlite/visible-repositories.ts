@@ -109,8 +109,8 @@ function compiled(viewer: Viewer): Sight {
 }
 
 function isGranted(viewer: Viewer, name: string): boolean {
-  const { patterns, isWithin } = compiled(viewer)
-  return patterns.some((pattern) => pattern.matches(name)) && isWithin(name)
+  const sight = compiled(viewer)
+  return sight.patterns.some((pattern) => pattern.matches(name)) && sight.isWithin(name)
 }
 
 /** Names are ASCII: their characters compare as their bytes do. */

@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../../src/app.js'
+import { createAuth } from '../../../src/auth/auth.js'
 import { Collector, type CollectRequest } from '../../../src/gc/collector.js'
 import { createMaintenance, type Maintenance } from '../../../src/gc/maintenance.js'
 import { SqliteMetadataStore } from '../../../src/metadata/sqlite/sqlite-metadata-store.js'
@@ -121,9 +122,13 @@ export class World {
       ...{ undoMs, sliceMs: 50, brakePercent: 100 },
       untagged: [{ repositories: '**', collectAfterMs: untaggedMs }],
     })
+    const auth = await createAuth(stores.metadata, config, {
+      ...{ log, now, onDurabilityLost, onLogin: () => undefined },
+      operatorToken: 'a-token',
+    })
     const app = await buildApp({
       ...{ config, stores, registry, maintenance, log, now, onDurabilityLost },
-      operatorToken: 'a-token',
+      auth,
     })
     return new World({
       ...{

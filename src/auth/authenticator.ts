@@ -1,0 +1,167 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Account, Accounts, StoredToken } from '../metadata/accounts.js'
+import { Recent } from '../recent.js'
+import { parseAuthorization } from './authorization.js'
+import type { BearerTokens } from './bearer-tokens.js'
+import { ANONYMOUS, type Identity, type SignedIn } from './identity.js'
+import type { PasswordLogins } from './password-logins.js'
+import { hashOfToken, PERSONAL_PREFIX } from './personal-tokens.js'
+import type { TokenUses } from './token-uses.js'
+
+/** Headers whose meaning is remembered: those that were sent last. */
+const rememberedMax = 10_000
+
+/** Bearer tokens tell when they end; what else was right is looked at again after so long. */
+const freshMs = 60_000
+
+/** Who tries to log in, and whether they could. */
+export interface LoginAttempt {
+  /** The name that was given; it may be nobody's. */
+  readonly name: string
+  readonly address: string
+  readonly succeeded: boolean
+  readonly by: 'password' | 'token'
+}
+
+export interface AuthenticatorOptions {
+  readonly now: () => number
+  readonly passwords: PasswordLogins
+  readonly tokens: BearerTokens
+  readonly uses: TokenUses
+  /** Told of each login that was looked at, and not of those that are remembered. */
+  readonly onLogin: (attempt: LoginAttempt) => void
+}
+
+interface Remembered {
+  readonly identity: Identity
+  /** Of all that decides about access, when this was found. */
+  readonly version: number
+  readonly until: number
+}
+
+/**
+ * Who asks: what an `Authorization` header means at this moment. A header that was right is remembered for a
+ * while, until anything changes that could make it wrong.
+ */
+export class Authenticator {
+  readonly #accounts: Accounts
+  readonly #options: AuthenticatorOptions
+  readonly #secret = randomBytes(32)
+  readonly #remembered = new Recent<Remembered>(rememberedMax)
+
+  constructor(accounts: Accounts, options: AuthenticatorOptions) {
+    this.#accounts = accounts
+    this.#options = options
+  }
+
+  /**
+   * @param header - `Authorization`, as it was sent
+   * @param address - where it comes from
+   * @returns undefined when it shows what lets nobody in
+   * @throws {@link RegistryError} `TOOMANYREQUESTS` after too many of these, `UNAVAILABLE`
+   */
+  async identify(header: string | undefined, address: string): Promise<Identity | undefined> {
+    if (header === undefined) return ANONYMOUS
+    const version = await this.#accounts.getAccessVersion()
+    const key = createHmac('sha256', this.#secret).update(header).digest('base64')
+    const known = this.#remembered.get(key)
+    if (known && known.version === version && this.#options.now() < known.until) {
+      const { identity } = known
+      if ('tokenId' in identity) this.#options.uses.note(identity.tokenId)
+      return identity
+    }
+    const found = await this.#read(header, address, version)
+    if (found) this.#remembered.set(key, { ...found, version })
+    return found?.identity
+  }
+
+  /** What somebody shows who logs in: a password, or a personal token in its place. */
+  async logIn(name: string, password: string, address: string): Promise<SignedIn | undefined> {
+    return (await this.#readPassword(name, password, address))?.identity
+  }
+
+  async #read(
+    header: string,
+    address: string,
+    version: number,
+  ): Promise<Omit<Remembered, 'version'> | undefined> {
+    const shown = parseAuthorization(header)
+    switch (shown.kind) {
+      case 'none':
+        return { identity: ANONYMOUS, until: Infinity }
+      case 'password':
+        return this.#readPassword(shown.name, shown.password, address)
+      case 'bearer':
+        return shown.token.startsWith(PERSONAL_PREFIX)
+          ? this.#readToken(shown.token, undefined, address)
+          : this.#readBearer(shown.token, version)
+      case 'malformed':
+        return undefined
+    }
+  }
+
+  async #readPassword(name: string, password: string, address: string) {
+    if (password.startsWith(PERSONAL_PREFIX)) return this.#readToken(password, name, address)
+    const account = await this.#accounts.findAccount(name)
+    const storedHash = account?.isDisabled === false ? account.passwordHash : undefined
+    const decoy = account?.passwordHash ?? (await this.#accounts.findDecoyHash(name))
+    const { passwords, onLogin, now } = this.#options
+    const isRight = await passwords.isRight({ name, address, password, storedHash, decoy })
+    const succeeded = isRight && account !== undefined && storedHash !== undefined
+    onLogin({ name, address, succeeded, by: 'password' })
+    return succeeded ? { identity: identityOf(account), until: now() + freshMs } : undefined
+  }
+
+  /** @param name - whose it is said to be; anybody's when undefined */
+  async #readToken(text: string, name: string | undefined, address: string) {
+    const { now, uses, onLogin } = this.#options
+    const token = await this.#accounts.findToken(hashOfToken(text))
+    const isRight =
+      token?.kind === 'personal' &&
+      isAlive(token, now()) &&
+      (name === undefined || name === token.account.name)
+    onLogin({
+      name: name ?? token?.account.name ?? '',
+      address,
+      succeeded: isRight,
+      by: 'token',
+    })
+    if (!isRight) return undefined
+    uses.note(token.id)
+    const until = Math.min(now() + freshMs, token.expiresAt ?? Infinity)
+    return { identity: identityOf(token.account, token), until }
+  }
+
+  async #readBearer(text: string, version: number) {
+    const { tokens, now } = this.#options
+    const claims = await tokens.verify(text, version)
+    if (claims === undefined) return undefined
+    const { accountId, epoch, tokenId, access, expiresAt: until } = claims
+    if (accountId === undefined) return { identity: { ...ANONYMOUS, bearer: access }, until }
+    const account = await this.#accounts.findAccountById(accountId)
+    if (account === undefined || account.isDisabled || account.epoch !== epoch) return undefined
+    if (tokenId === undefined)
+      return { identity: { ...identityOf(account), bearer: access }, until }
+    const token = await this.#accounts.findTokenById(tokenId)
+    if (token === undefined || !isAlive(token, now())) return undefined
+    return { identity: { ...identityOf(account, token), bearer: access }, until }
+  }
+}
+
+/** Whether a token lets its account in at this moment. */
+export function isAlive({ account, expiresAt = Infinity }: StoredToken, at: number): boolean {
+  return !account.isDisabled && at < expiresAt
+}
+
+/** @param token - with which the account has come */
+export function identityOf(account: Account, token?: StoredToken): SignedIn {
+  return {
+    kind: account.kind,
+    name: account.name,
+    accountId: account.id,
+    epoch: account.epoch,
+    isAdmin: account.isAdmin,
+    ...(token && { tokenId: token.parentId ?? token.id }),
+    ...(token?.scope && { limits: token.scope }),
+  }
+}

@@ -1,0 +1,174 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RegistryError } from '../errors.js'
+import type { Accounts } from '../metadata/accounts.js'
+import { contentTypeOf, invite } from '../request-bodies.js'
+import type { Access } from './access.js'
+import { identityOf, isAlive, type Authenticator } from './authenticator.js'
+import type { BearerTokens } from './bearer-tokens.js'
+import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'
+import { createRefreshToken, hashOfToken } from './personal-tokens.js'
+import { grantScopes, parseScopes, type BearerAccess } from './scopes.js'
+
+const formBytesMax = 64 * 1024
+
+const dayMs = 24 * 60 * 60 * 1000
+
+export interface TokenRoutesOptions {
+  readonly accounts: Accounts
+  readonly access: Access
+  readonly authenticator: Authenticator
+  readonly tokens: BearerTokens
+  readonly now: () => number
+  /** How long a refresh token is good for. */
+  readonly refreshDays: number
+}
+
+interface TokenRequest {
+  readonly scope?: string | string[]
+  readonly clientId: string | undefined
+  /** Whether the client wants something to keep in place of the password. */
+  readonly isOffline: boolean
+}
+
+type Query = Readonly<Record<string, string | string[] | undefined>>
+
+/**
+ * Where clients get bearer tokens: for what they have asked and may do. A right that is missing is no error here;
+ * only the registry refuses.
+ *
+ * @see distribution, "Token Authentication Specification" and "OAuth2 Token Authentication"
+ */
+export async function tokenRoutes(
+  app: FastifyInstance,
+  { accounts, access, authenticator, tokens, now, refreshDays }: TokenRoutesOptions,
+): Promise<void> {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'string', bodyLimit: formBytesMax },
+    (_request, body, done) => done(null, body),
+  )
+  app.addHook('preParsing', async (request, reply) => invite(request, reply))
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('Cache-Control', 'no-store')
+  })
+
+  app.get<{ Querystring: Query }>('/token', async (request, reply) => {
+    const { query, headers, ip } = request
+    const identity = await authenticator.identify(headers.authorization, ip)
+    // A bearer token is no proof of who somebody is: else it could make itself last for ever.
+    if (identity === undefined || ('bearer' in identity && identity.bearer)) {
+      return refuse(reply)
+    }
+    const asked = {
+      ...(query['scope'] !== undefined && { scope: query['scope'] }),
+      clientId: single(query['client_id']),
+      isOffline: single(query['offline_token']) === 'true',
+    }
+    return answer(reply, identity, asked)
+  })
+
+  app.post('/token', async (request, reply) => {
+    const form = parseForm(request)
+    const scopes = form.getAll('scope')
+    const asked = {
+      ...(scopes.length > 0 && { scope: scopes }),
+      clientId: form.get('client_id') ?? undefined,
+      isOffline: form.get('access_type') === 'offline',
+    }
+    switch (form.get('grant_type')) {
+      case 'password': {
+        const name = form.get('username') ?? ''
+        const identity = await authenticator.logIn(name, form.get('password') ?? '', request.ip)
+        return identity ? answer(reply, identity, asked) : refuse(reply)
+      }
+      case 'refresh_token': {
+        const text = form.get('refresh_token') ?? ''
+        const identity = await identityByRefresh(text)
+        return identity ? answer(reply, identity, asked, text) : refuse(reply)
+      }
+      default:
+        throw new RegistryError('REQUEST_INVALID', 'grant_type must be password or refresh_token')
+    }
+  })
+
+  async function identityByRefresh(text: string): Promise<SignedIn | undefined> {
+    const token = await accounts.findToken(hashOfToken(text))
+    if (token?.kind !== 'refresh' || !isAlive(token, now())) return undefined
+    if (token.parentId !== undefined) {
+      const parent = await accounts.findTokenById(token.parentId)
+      if (parent === undefined || !isAlive(parent, now())) return undefined
+    }
+    return identityOf(token.account, token)
+  }
+
+  async function answer(
+    reply: FastifyReply,
+    identity: Identity,
+    { scope, clientId, isOffline }: TokenRequest,
+    refreshToken?: string,
+  ) {
+    const granted = await grantScopes(parseScopes(scope), (repository, action) =>
+      access.may(identity, action, repository),
+    )
+    const signed = await tokens.sign(
+      { ...claimsFor(identity), access: granted },
+      await accounts.getAccessVersion(),
+    )
+    const kept =
+      refreshToken ??
+      (isOffline && isSignedIn(identity) ? await keep(identity, clientId) : undefined)
+    return reply.send({
+      token: signed.text,
+      access_token: signed.text,
+      expires_in: signed.expiresInSeconds,
+      issued_at: new Date(signed.issuedAt).toISOString(),
+      scope: granted.map(scopeText).join(' '),
+      ...(kept !== undefined && { refresh_token: kept }),
+    })
+  }
+
+  /** A refresh token for somebody who has just logged in. */
+  async function keep(identity: SignedIn, clientId: string | undefined): Promise<string> {
+    const { id, text, secretHash } = createRefreshToken()
+    const at = now()
+    await accounts.addToken({
+      ...{ id, secretHash, kind: 'refresh', account: identity.name, at, identity: identity.name },
+      description: (clientId ?? '').slice(0, 200),
+      expiresAt: at + refreshDays * dayMs,
+      ...(identity.limits && { scope: identity.limits }),
+      ...(identity.tokenId !== undefined && { parentId: identity.tokenId }),
+    })
+    return text
+  }
+}
+
+/** One text for whatever is wrong: which half of it, nobody needs to know who guesses. */
+function refuse(reply: FastifyReply): never {
+  reply.header('WWW-Authenticate', 'Basic realm="berth"')
+  throw new RegistryError('UNAUTHORIZED', 'the name or the password is not right')
+}
+
+function claimsFor(identity: Identity) {
+  if (!isSignedIn(identity)) return { name: ANONYMOUS.name }
+  const { name, accountId, epoch, tokenId } = identity
+  return { name, accountId, epoch, ...(tokenId !== undefined && { tokenId }) }
+}
+
+function parseForm(request: FastifyRequest): URLSearchParams {
+  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentTypeOf(request) ?? '')) {
+    throw new RegistryError(
+      'REQUEST_INVALID',
+      'a form (application/x-www-form-urlencoded) is wanted',
+    )
+  }
+  return new URLSearchParams(typeof request.body === 'string' ? request.body : '')
+}
+
+function single(parameter: string | string[] | undefined): string | undefined {
+  return [parameter ?? []].flat()[0]
+}
+
+function scopeText({ type, name, actions }: BearerAccess): string {
+  return `${type}:${name}:${actions.join(',')}`
+}
