@@ -5,7 +5,7 @@ import type { Maintenance } from './gc/maintenance.js'
 import { ensureAdmin, type FirstAdmin } from './auth/first-admin.js'
 import { Housekeeping } from './housekeeping.js'
 import { localUrl, removeOperatorFile, writeOperatorFile } from './operator-file.js'
-import type { Registry } from './registry/registry.js'
+import type { Registry, Stores } from './registry/registry.js'
 import { Unwinding } from './unwinding.js'
 
 export type ServerOptions = AssemblyOptions
@@ -15,6 +15,7 @@ export interface Server {
   /** Where it listens; the port is a real one also when 0 was configured. */
   readonly address: AddressInfo
   readonly housekeeping: Housekeeping
+  readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
   /** Made by this start, because there was nobody. */
@@ -57,7 +58,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     const close = () => undo.run()
     return {
-      ...{ app, address, registry, housekeeping, maintenance, close },
+      ...{ app, address, stores, registry, housekeeping, maintenance, close },
       ...(firstAdmin && { firstAdmin }),
     }
   } catch (error) {
