@@ -49,7 +49,7 @@ export interface Access {
     repository: RepositoryName | undefined,
   ): Promise<Refusal | undefined>
 
-  /** Whether they may do this to the repository, be it there or not. */
+  /** Whether they may do this to the repository, be it there or not, with what they have shown. */
   may(identity: Identity, action: Action, repository: RepositoryName): Promise<boolean>
 
   /** Whose eyes a list is for; undefined when they may see everything. */

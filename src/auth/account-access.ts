@@ -22,6 +22,12 @@ const PHRASES: Readonly<Record<Action, string>> = {
   admin: 'manage',
 }
 
+/** Bearer tokens are made for repositories and their lists, and are good for nothing beyond that. */
+const NOT_FOR_BEARERS: Refusal = {
+  kind: 'denied',
+  message: 'a bearer token of the registry is not for this: send a password or a personal token',
+}
+
 /**
  * Where there are accounts: grants, the owners of namespaces, and what is public decide; nothing else gives
  * anything. Each decision is made by what is true when it is made.
@@ -45,13 +51,15 @@ export class AccountAccess implements Access {
     need: Need,
     repository: RepositoryName | undefined,
   ): Promise<Refusal | undefined> {
-    if (identity.kind === 'operator' || need === 'nothing' || need === 'list') return undefined
+    if (identity.kind === 'operator' || need === 'nothing') return undefined
     const { bearer } = identity
     switch (need) {
       case 'ping':
         return isSignedIn(identity) || bearer ? undefined : { kind: 'challenge' }
       case 'signedIn':
-        return isSignedIn(identity) ? undefined : { kind: 'challenge' }
+        return refusalOfAccount(identity)
+      case 'list':
+        return bearer && this.#refusalOfCatalog(identity)
       case 'search':
         if (!isSignedIn(identity) && !bearer && (await this.#seesAnything(identity))) {
           return undefined
@@ -68,8 +76,9 @@ export class AccountAccess implements Access {
 
   async may(identity: Identity, action: Action, repository: RepositoryName): Promise<boolean> {
     if (identity.kind === 'operator') return true
-    if (await this.#isGranted(identity, action, repository)) return true
-    return action === 'pull' && (await this.#accounts.findVisibility(repository)) === 'public'
+    const { bearer } = identity
+    if (bearer && !isFor(bearer, repository, action)) return false
+    return this.#hasRight(identity, action, repository)
   }
 
   async viewerOf(identity: Identity): Promise<Viewer | undefined> {
@@ -100,7 +109,7 @@ export class AccountAccess implements Access {
   ): Promise<Refusal | undefined> {
     const { bearer } = identity
     const scope = scopeOf(repository, action)
-    if (await this.may(identity, action, repository)) {
+    if (await this.#hasRight(identity, action, repository)) {
       if (bearer && !isFor(bearer, repository, action)) {
         return { kind: 'challenge', scope, error: 'insufficient_scope' }
       }
@@ -126,9 +135,22 @@ export class AccountAccess implements Access {
 
   async #refusalOfRegistry(identity: Identity, need: Need): Promise<Refusal | undefined> {
     if (this.isAdmin(identity)) return undefined
-    if (need === 'pull' && (await this.viewerOf(identity)) === undefined) return undefined
+    const isNarrow = identity.kind !== 'operator' && identity.bearer !== undefined
+    if (need === 'pull' && !isNarrow && (await this.viewerOf(identity)) === undefined) {
+      return undefined
+    }
     if (!isSignedIn(identity)) return { kind: 'challenge' }
+    if (isNarrow) return NOT_FOR_BEARERS
     return { kind: 'denied', message: `${identity.name} may not do this: it is for admins` }
+  }
+
+  async #hasRight(
+    identity: Exclude<Identity, { kind: 'operator' }>,
+    action: Action,
+    repository: RepositoryName,
+  ): Promise<boolean> {
+    if (await this.#isGranted(identity, action, repository)) return true
+    return action === 'pull' && (await this.#accounts.findVisibility(repository)) === 'public'
   }
 
   async #isGranted(
@@ -184,4 +206,9 @@ export class AccountAccess implements Access {
     if (version === this.#version) this.#rights.set(key, rights)
     return rights
   }
+}
+
+function refusalOfAccount(identity: Identity): Refusal | undefined {
+  if (!isSignedIn(identity)) return { kind: 'challenge' }
+  return identity.bearer && NOT_FOR_BEARERS
 }
