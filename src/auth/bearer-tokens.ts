@@ -17,7 +17,7 @@ export interface BearerClaims {
   /** The personal token with which it was got. */
   readonly tokenId?: string
   readonly access: readonly BearerAccess[]
-  /** Milliseconds since 1970. */
+  /** Or when its key is over, if that is sooner. Milliseconds since 1970. */
   readonly expiresAt: number
 }
 
@@ -84,16 +84,20 @@ export class BearerTokens {
       const { kid } = decodeProtectedHeader(text)
       const key = (await this.#keys.load(version)).find(({ id }) => id === kid)
       if (key === undefined) return undefined
+      const { validUntil = Infinity } = key
+      const at = this.#options.now()
+      if (at >= validUntil) return undefined
       const { payload } = await jwtVerify<Payload>(text, key.verifies, {
         algorithms: [ALGORITHM],
         issuer: SERVICE,
         audience: SERVICE,
         typ: 'JWT',
         requiredClaims: ['exp', 'nbf', 'iat', 'sub'],
-        currentDate: new Date(this.#options.now()),
+        currentDate: new Date(at),
         clockTolerance: clockToleranceSeconds,
       })
-      return claimsOf(payload)
+      const claims = claimsOf(payload)
+      return { ...claims, expiresAt: Math.min(claims.expiresAt, validUntil) }
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined
       throw error

@@ -11,6 +11,8 @@ export interface LoadedKey {
   /** Absent where it only verifies any more. */
   readonly signs?: CryptoKey
   readonly verifies: CryptoKey
+  /** Until when what it has signed is believed; absent for the one that signs. */
+  readonly validUntil?: number
 }
 
 /** What bearer tokens are signed with, as it is in the metadata store. */
@@ -47,7 +49,7 @@ export class SigningKeys {
     })
   }
 
-  /** The one that signs, and those that are still believed. */
+  /** The one that signs, and those that were still believed when they were read. */
   async load(version: number): Promise<readonly LoadedKey[]> {
     if (version !== this.#version) {
       const loading = this.#accounts
@@ -66,6 +68,6 @@ async function loadKey({ id, privateKey, validUntil }: SigningKey): Promise<Load
   const jwk = JSON.parse(privateKey) as JWK
   const { kty = 'EC', crv = '', x = '', y = '' } = jwk
   const verifies = (await importJWK({ kty, crv, x, y }, ALGORITHM)) as CryptoKey
-  if (validUntil !== undefined) return { id, verifies }
+  if (validUntil !== undefined) return { id, verifies, validUntil }
   return { id, verifies, signs: (await importJWK(jwk, ALGORITHM)) as CryptoKey }
 }
