@@ -136,14 +136,18 @@ export class Authenticator {
     const { tokens, now } = this.#options
     const claims = await tokens.verify(text, version)
     if (claims === undefined) return undefined
-    const { accountId, epoch, tokenId, access, expiresAt: until } = claims
-    if (accountId === undefined) return { identity: { ...ANONYMOUS, bearer: access }, until }
+    const { accountId, epoch, tokenId, access, expiresAt } = claims
+    if (accountId === undefined) {
+      return { identity: { ...ANONYMOUS, bearer: access }, until: expiresAt }
+    }
     const account = await this.#accounts.findAccountById(accountId)
     if (account === undefined || account.isDisabled || account.epoch !== epoch) return undefined
-    if (tokenId === undefined)
-      return { identity: { ...identityOf(account), bearer: access }, until }
+    if (tokenId === undefined) {
+      return { identity: { ...identityOf(account), bearer: access }, until: expiresAt }
+    }
     const token = await this.#accounts.findTokenById(tokenId)
     if (token === undefined || !isAlive(token, now())) return undefined
+    const until = Math.min(expiresAt, token.expiresAt ?? Infinity)
     return { identity: { ...identityOf(account, token), bearer: access }, until }
   }
 }
