@@ -17,6 +17,7 @@ export class TokenWrites {
   readonly #forgetOldest: Statement<[{ readonly account: number }]>
   readonly #revoke: Statement<[string]>
   readonly #touch: Statement<[number, string]>
+  readonly #outdate: Statement<[]>
 
   constructor(connection: Connection, accounts: AccountWrites) {
     this.#accounts = accounts
@@ -36,6 +37,7 @@ export class TokenWrites {
     )
     this.#revoke = connection.prepare('delete from tokens where id = ?')
     this.#touch = connection.prepare('update tokens set last_used_at = ? where id = ?')
+    this.#outdate = connection.prepare('update access_version set version = version + 1')
   }
 
   addToken(token: NewToken): void {
@@ -58,7 +60,11 @@ export class TokenWrites {
   }
 
   revokeToken(id: string): boolean {
-    return this.#revoke.run(id).changes > 0
+    if (this.#revoke.run(id).changes === 0) return false
+    // Also of a refresh token, with which bearer tokens may have been got that are remembered; those that
+    // are only forgotten, at every login, must not cost everybody what is remembered of them.
+    this.#outdate.run()
+    return true
   }
 
   touchTokens(uses: readonly TokenUse[]): void {
