@@ -73,9 +73,13 @@ export function isWithin(
   )
 }
 
-/** Whether every repository that `inner` can have is one that `outer` has. */
+/**
+ * Whether every repository that `inner` can have is one that `outer` has. Of two patterns that both have stars
+ * in the middle it may say no where it is so.
+ */
 export function covers(outer: string, inner: string): boolean {
   if (outer === '**' || outer === inner) return true
+  if (!inner.includes('*')) return parsePattern(outer).matches(inner)
   return (
     outer.endsWith('/**') &&
     !outer.slice(0, -3).includes('*') &&
