@@ -78,6 +78,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
       ...logins,
       accounts: stores.metadata.accounts,
       access: gate.access,
+      requestRate: gate.requestRate,
       now,
       refreshDays: config.access.refreshDays,
     })

@@ -104,7 +104,9 @@ export class Authenticator {
     if (password.startsWith(PERSONAL_PREFIX)) return this.#readToken(password, name, address)
     const account = await this.#accounts.findAccount(name)
     const storedHash = account?.isDisabled === false ? account.passwordHash : undefined
-    const decoy = account?.passwordHash ?? (await this.#accounts.findDecoyHash(name))
+    // Asked for in any case: that takes its time, too.
+    const neighbour = await this.#accounts.findDecoyHash(name)
+    const decoy = account?.passwordHash ?? neighbour
     const { passwords, onLogin, now } = this.#options
     const isRight = await passwords.isRight({ name, address, password, storedHash, decoy })
     const succeeded = isRight && account !== undefined && storedHash !== undefined
