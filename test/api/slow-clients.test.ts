@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { fastify } from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { cutSlowClients } from '../../src/slow-clients.js'
@@ -198,7 +198,7 @@ describe('a client that is not slow', () => {
     const { port } = app.server.address() as { port: number }
     const body = Buffer.alloc(5_000_000)
 
-    const response = await new Promise<{ statusCode?: number }>((resolve, reject) => {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const headers = { 'content-length': body.length, 'content-type': 'a/b' }
       const request = httpRequest({ port, host: '127.0.0.1', method: 'PUT', headers }, resolve)
       request.on('error', reject)
