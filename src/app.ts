@@ -5,6 +5,7 @@ import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { Auth } from './auth/auth.js'
 import { tokenRoutes } from './auth/token-routes.js'
 import type { Config } from './config.js'
+import { limitConnections } from './connection-limits.js'
 import type { DurabilityLostError } from './errors.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { healthRoutes } from './health/routes.js'
@@ -12,7 +13,9 @@ import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
 import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
-import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
+import { setSecurityHeaders } from './security-headers.js'
+import { cutSlowClients } from './slow-clients.js'
+import { answerBrokenRequest, serverOptions, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
 import { notFoundHandler, sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
@@ -49,23 +52,29 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     // Where there is none, nothing is looked up for a request.
     ...(trustedProxies.length > 0 && { trustProxy: addressesIn(trustedProxies) }),
     return503OnClosing: false,
-    http: { maxHeaderSize: headerBytesMax },
+    http: serverOptions(config.http),
     // Our own limit on the URL's length comes first, so that it is told in our form.
-    routerOptions: { maxParamLength: headerBytesMax },
+    routerOptions: { maxParamLength: config.http.headerBytesMax },
     rewriteUrl: ({ url }) => foldName(url ?? '/'),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {
       logWhenDone(request, reply)
+      setSecurityHeaders(reply)
       const answer = isApiUrl(request.originalUrl) ? onApiError : onError
       answer(error, request, reply)
     },
   })
   // Bodies belong to the routes that want them: no type, length or encoding is refused before, also
   // where there is no route.
-  app.addHook('onRequest', async (request) => hideContentType(request))
+  app.addHook('onRequest', async (request, reply) => {
+    hideContentType(request)
+    setSecurityHeaders(reply)
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   setUpTransport(app, config.http)
+  limitConnections(app.server, { ...config.http, log })
+  cutSlowClients(app, config.http)
   logRequests(app)
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)
