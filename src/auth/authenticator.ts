@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Account, Accounts, StoredToken } from '../metadata/accounts.js'
 import { Recent } from '../recent.js'
 import { parseAuthorization } from './authorization.js'
@@ -46,7 +46,8 @@ interface Remembered {
 export class Authenticator {
   readonly #accounts: Accounts
   readonly #options: AuthenticatorOptions
-  readonly #secret = randomBytes(32)
+  /** In front of what is hashed, so that nobody else can tell what a digest is of. */
+  readonly #secret = randomBytes(32).toString('base64')
   readonly #remembered = new Recent<Remembered>(rememberedMax)
 
   constructor(accounts: Accounts, options: AuthenticatorOptions) {
@@ -63,7 +64,7 @@ export class Authenticator {
   async identify(header: string | undefined, address: string): Promise<Identity | undefined> {
     if (header === undefined) return ANONYMOUS
     const version = await this.#accounts.getAccessVersion()
-    const key = createHmac('sha256', this.#secret).update(header).digest('base64')
+    const key = hash('sha256', this.#secret + header, 'base64')
     const known = this.#remembered.get(key)
     if (known && known.version === version && this.#options.now() < known.until) {
       const { identity } = known
