@@ -5,6 +5,7 @@ import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
 import { requestRateOf } from './auth/request-rate.js'
 import type { Config } from './config.js'
+import { limitConnections } from './connection-limits.js'
 import type { DurabilityLostError } from './errors.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { healthRoutes } from './health/routes.js'
@@ -12,7 +13,8 @@ import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
 import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
-import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
+import { cutSlowClients } from './slow-clients.js'
+import { answerBrokenRequest, serverOptions, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
 import { notFoundHandler, sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
@@ -50,9 +52,9 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     // Where there is none, nothing is looked up for a request.
     ...(trustedProxies.length > 0 && { trustProxy: addressesIn(trustedProxies) }),
     return503OnClosing: false,
-    http: { maxHeaderSize: headerBytesMax },
+    http: serverOptions(config.http),
     // Our own limit on the URL's length comes first, so that it is told in our form.
-    routerOptions: { maxParamLength: headerBytesMax },
+    routerOptions: { maxParamLength: config.http.headerBytesMax },
     rewriteUrl: ({ url }) => foldName(url ?? '/'),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {
@@ -67,6 +69,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   setUpTransport(app, config.http)
+  limitConnections(app.server, { ...config.http, log })
+  cutSlowClients(app, config.http)
   logRequests(app)
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)

@@ -78,6 +78,45 @@ export const configSchema = {
           default: 10000,
           description: 'Connections beyond this many are not accepted.',
         },
+        connectionsPerAddressMax: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1000000,
+          default: 1000,
+          description:
+            'Connections of one address beyond this many are closed; the 64 bits of an IPv6 network count as one address. Those of http.trustedProxies are not counted.',
+        },
+        headerBytesMax: {
+          type: 'integer',
+          minimum: 8192,
+          maximum: 1048576,
+          default: 65536,
+          description:
+            'A request with more bytes before its body is refused. The default has room for a Range with a thousand parts, or a hundred tag parameters.',
+        },
+        headersSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 3600,
+          default: 60,
+          description: 'How long a request may take until its headers are there.',
+        },
+        minBytesPerSecond: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 1000000000,
+          default: 100,
+          description:
+            'A client that sends a body, or reads an answer, at less than this rate over http.slowSeconds is cut. Only the time counts in which the registry waits for it. 0: never.',
+        },
+        slowSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 86400,
+          default: 300,
+          description:
+            'Over how much waiting the rate of a client is taken. docker sends nothing while it compresses a layer, for as long as that takes: not much shorter than http.idleSeconds.',
+        },
         shutdownSeconds: {
           type: 'integer',
           minimum: 0,
@@ -532,6 +571,12 @@ export interface Config {
     readonly port: number
     readonly idleSeconds: number
     readonly connectionsMax: number
+    readonly connectionsPerAddressMax: number
+    readonly headerBytesMax: number
+    readonly headersSeconds: number
+    /** 0: no client is too slow. */
+    readonly minBytesPerSecond: number
+    readonly slowSeconds: number
     readonly shutdownSeconds: number
     /** `http` or `https`, a host, perhaps a port, nothing behind; or empty. */
     readonly publicUrl: string

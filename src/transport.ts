@@ -5,13 +5,32 @@ import { RegistryError, type ErrorCode } from './errors.js'
 import { API_VERSION, API_VERSION_HEADER } from './v2/answers.js'
 import { answerOf } from './v2/errors.js'
 
-/** Room for a Range header with a thousand parts, or a hundred tag parameters. */
-export const headerBytesMax = 64 * 1024
-
 const urlLengthMax = 32 * 1024
 
 /** What a client is still sending after its refusal is read and dropped for so long. */
 const drainMs = 10_000
+
+/** How long a request's headers may take is looked at so often in this time, at least. */
+const looksPerHeaders = 4
+const looksEveryMsMax = 10_000
+
+/** What Node.js wants to know of our limits when a server is made, of whichever kind. */
+export function serverOptions(limits: {
+  readonly headerBytesMax: number
+  readonly headersSeconds: number
+}): {
+  readonly maxHeaderSize: number
+  readonly headersTimeout: number
+  readonly connectionsCheckingInterval: number
+} {
+  const headersTimeout = limits.headersSeconds * 1000
+  return {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout,
+    // By itself it looks every half minute.
+    connectionsCheckingInterval: Math.min(looksEveryMsMax, headersTimeout / looksPerHeaders),
+  }
+}
 
 /** Limits and courtesies below the routes: what happens to connections rather than requests. */
 export function setUpTransport(
