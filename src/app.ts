@@ -13,6 +13,7 @@ import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
 import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
+import { setSecurityHeaders } from './security-headers.js'
 import { cutSlowClients } from './slow-clients.js'
 import { answerBrokenRequest, serverOptions, setUpTransport } from './transport.js'
 import { v1 } from './v1/routes.js'
@@ -59,13 +60,17 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {
       logWhenDone(request, reply)
+      setSecurityHeaders(reply)
       const answer = isApiUrl(request.originalUrl) ? onApiError : onError
       answer(error, request, reply)
     },
   })
   // Bodies belong to the routes that want them: no type, length or encoding is refused before, also
   // where there is no route.
-  app.addHook('onRequest', async (request) => hideContentType(request))
+  app.addHook('onRequest', async (request, reply) => {
+    hideContentType(request)
+    setSecurityHeaders(reply)
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   setUpTransport(app, config.http)

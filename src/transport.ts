@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { RegistryError, type ErrorCode } from './errors.js'
+import { SECURITY_HEADERS } from './security-headers.js'
 import { API_VERSION, API_VERSION_HEADER } from './v2/answers.js'
 import { answerOf } from './v2/errors.js'
 
@@ -130,6 +131,7 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
     [
       `HTTP/1.1 ${refusal.statusCode} ${code}`,
       `${API_VERSION_HEADER}: ${API_VERSION}`,
+      ...SECURITY_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'Content-Type: application/json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',

@@ -15,6 +15,7 @@ import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
 import { manifestRoutes } from './manifests.js'
 import { describeRoutes, openApiRoutes } from './openapi.js'
+import { refuseOtherOrigins } from './origins.js'
 import { sendProblem } from './problems.js'
 import { gcRoutes } from './gc.js'
 import { repositoryRoutes } from './repositories.js'
@@ -65,6 +66,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
     const parameters = Object.values(request.params as Record<string, string>)
     if (request.is404 || parameters.includes('')) endpoints.refuse(request, reply)
   })
+  refuseOtherOrigins(app, config.http)
   acceptJson(app)
   checkRequests(app)
   await describeRoutes(app)
