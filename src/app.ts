@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
+import type { Passwords } from './auth/passwords.js'
 import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
 import type { Maintenance } from './gc/maintenance.js'
@@ -21,6 +22,7 @@ export interface AppDependencies {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly passwords: Passwords
   readonly log: FastifyBaseLogger
   readonly now: () => number
   /** What makes a caller of the management API its operator. */
@@ -31,7 +33,7 @@ export interface AppDependencies {
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, stores, registry, maintenance } = dependencies
+  const { config, stores, registry, maintenance, passwords } = dependencies
   const { log, now, operatorToken, onDurabilityLost } = dependencies
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
@@ -87,6 +89,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     maintenance,
     metadata: stores.metadata,
     policy,
+    passwords,
     operatorToken,
     now,
     onError: onApiError,

@@ -2,6 +2,7 @@ import path from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildApp } from './app.js'
 import { createOperatorToken } from './auth/operator.js'
+import { Passwords } from './auth/passwords.js'
 import type { Config } from './config.js'
 import { requireFinished, takeDataDirectory } from './data-directory.js'
 import type { DurabilityLostError } from './errors.js'
@@ -69,12 +70,15 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       openFiles: (to) => BackupFiles.open({ from: directory, to, mayLink: true }),
     })
     undo.push(() => maintenance.close())
+    const passwords = new Passwords()
+    undo.push(() => passwords.close())
     const operatorToken = createOperatorToken()
     const dependencies = {
       config,
       stores,
       registry,
       maintenance,
+      passwords,
       log,
       now,
       operatorToken,

@@ -8,20 +8,27 @@ import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
+import { accessRoutes } from './access.js'
 import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
+import { grantRoutes } from './grants.js'
+import { groupRoutes } from './groups.js'
 import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
 import { manifestRoutes } from './manifests.js'
+import { namespaceRoutes } from './namespaces.js'
 import { describeRoutes, openApiRoutes } from './openapi.js'
 import { sendProblem } from './problems.js'
 import { gcRoutes } from './gc.js'
 import { repositoryRoutes } from './repositories.js'
 import { retentionRoutes } from './retention.js'
+import { robotRoutes } from './robots.js'
 import { runRoutes } from './runs.js'
 import { tagRoutes } from './tags.js'
+import { tokenRoutes } from './tokens.js'
 import { undoRoutes } from './undo.js'
 import { usageRoutes } from './usage.js'
+import { userRoutes, type PasswordHasher } from './users.js'
 import { checkRequests, translatedCheck } from './validation.js'
 import { verifyRoutes } from './verify.js'
 
@@ -31,6 +38,7 @@ export interface ApiOptions {
   readonly maintenance: Maintenance
   readonly metadata: MetadataStore
   readonly policy: AccessPolicy
+  readonly passwords: PasswordHasher
   /** What makes a caller the operator. */
   readonly operatorToken: string
   readonly now: () => number
@@ -44,6 +52,8 @@ export interface ApiOptions {
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
   const { config, registry, maintenance, metadata, policy, operatorToken, now, onError } = options
+  const { passwords } = options
+  const { accounts } = metadata
   const { manifests } = registry
   const undoMs = config.undo.days * dayMs
   const operator = new Operator(operatorToken)
@@ -72,6 +82,13 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
       await v1.register(historyRoutes, { metadata, now, undoMs })
       await v1.register(undoRoutes, { undo: registry.undo })
+      await v1.register(userRoutes, { accounts, passwords, now })
+      await v1.register(robotRoutes, { accounts, now })
+      await v1.register(groupRoutes, { accounts, now })
+      await v1.register(tokenRoutes, { accounts, now })
+      await v1.register(grantRoutes, { accounts, now })
+      await v1.register(namespaceRoutes, { accounts, now })
+      await v1.register(accessRoutes, { accounts })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
       await v1.register(retentionRoutes, {
         config,

@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../../src/app.js'
+import { Passwords } from '../../../src/auth/passwords.js'
 import { Collector, type CollectRequest } from '../../../src/gc/collector.js'
 import { createMaintenance, type Maintenance } from '../../../src/gc/maintenance.js'
 import { SqliteMetadataStore } from '../../../src/metadata/sqlite/sqlite-metadata-store.js'
@@ -121,7 +122,9 @@ export class World {
       ...{ undoMs, sliceMs: 50, brakePercent: 100 },
       untagged: [{ repositories: '**', collectAfterMs: untaggedMs }],
     })
+    const passwords = new Passwords()
     const app = await buildApp({
+      passwords,
       ...{ config, stores, registry, maintenance, log, now, onDurabilityLost },
       operatorToken: 'a-token',
     })
