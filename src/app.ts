@@ -79,7 +79,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)
 
-  const { gate, apiGate, logins } = auth
+  const { gate, logins } = auth
   await app.register(healthRoutes, { stores, now })
   await app.register(v1, { prefix: '/v1', search: registry.search, gate })
   if (logins) {
@@ -106,7 +106,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     registry,
     maintenance,
     metadata: stores.metadata,
-    gate: apiGate,
+    auth,
     now,
     onError: onApiError,
   })

@@ -53,7 +53,7 @@ export async function signingKeyRoutes(
       schema: {
         operationId: 'listSigningKeys',
         summary: 'Lists the keys that bearer tokens are signed with.',
-        tags: ['accounts'],
+        tags: ['signing-keys'],
         response: { 200: listSchema, ...problems(401, 403) },
       },
     },
@@ -68,7 +68,7 @@ export async function signingKeyRoutes(
         operationId: 'rotateSigningKey',
         summary: 'Has a new key sign bearer tokens.',
         description: 'Those that the one before has signed are good until they expire.',
-        tags: ['accounts'],
+        tags: ['signing-keys'],
         body: {
           type: 'object',
           additionalProperties: false,

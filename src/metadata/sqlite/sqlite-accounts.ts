@@ -3,6 +3,7 @@ import type { RepositoryName } from '../../oci/reference.js'
 import type {
   Account,
   AccountChange,
+  AccountKind,
   AccountRecord,
   Accounts,
   AccountsQuery,
@@ -58,6 +59,10 @@ export class SqliteAccounts implements Accounts {
 
   findAccount(name: string): Promise<Account | undefined> {
     return reading(() => this.#accounts.find(name))
+  }
+
+  findAccountRecord(name: string): Promise<AccountRecord | undefined> {
+    return reading(() => this.#accounts.findRecord(name))
   }
 
   findAccountById(id: number): Promise<Account | undefined> {
@@ -124,7 +129,7 @@ export class SqliteAccounts implements Accounts {
     return reading(() => this.#grants.listBlobHolders(digest, page))
   }
 
-  listMatching(pattern: string, limit: number): Promise<RepositoryName[]> {
+  listMatching(pattern: string, limit: number): Promise<Page<RepositoryName>> {
     return reading(() => this.#grants.listMatching(pattern, limit))
   }
 
@@ -144,8 +149,8 @@ export class SqliteAccounts implements Accounts {
     return this.#changed(this.#writer.write('changeAccount', change))
   }
 
-  deleteAccount(name: string): Promise<void> {
-    return this.#changed(this.#writer.write('deleteAccount', name))
+  deleteAccount(name: string, kind?: AccountKind): Promise<void> {
+    return this.#changed(this.#writer.write('deleteAccount', name, kind))
   }
 
   addGroup(name: string, change: Change): Promise<void> {
