@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { RequestListener, Server } from 'node:http'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
@@ -10,7 +11,14 @@ import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
 import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
-import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
+import { caRoutes } from './tls/ca-routes.js'
+import type { ServerSettings, TlsPort } from './tls/tls-port.js'
+import {
+  answerBrokenRequest,
+  headerBytesMax,
+  refuseConnection,
+  setUpTransport,
+} from './transport.js'
 import { v1 } from './v1/routes.js'
 import { notFoundHandler, sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
@@ -27,15 +35,17 @@ export interface AppDependencies {
   readonly operatorToken: string
   /** The disk can no longer be trusted: the process must stop. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
+  /** What lets the port speak TLS; absent where it speaks plain HTTP alone. */
+  readonly tlsPort?: TlsPort
 }
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, stores, registry, maintenance } = dependencies
-  const { log, now, operatorToken, onDurabilityLost } = dependencies
+  const { log, now, operatorToken, onDurabilityLost, tlsPort } = dependencies
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
-  const app = fastify({
+  const app = fastify<Server>({
     loggerInstance: log,
     logController: new LogController({
       disableRequestLogging: true,
@@ -46,6 +56,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     exposeHeadRoutes: false,
     return503OnClosing: false,
     http: { maxHeaderSize: headerBytesMax },
+    ...(tlsPort && {
+      serverFactory: (listener: RequestListener, options: ServerSettings) =>
+        tlsPort.createServer(listener, options, refuseConnection),
+    }),
     // Our own limit on the URL's length comes first, so that it is told in our form.
     routerOptions: { maxParamLength: headerBytesMax },
     rewriteUrl: ({ url }) => foldName(url ?? '/'),
@@ -71,6 +85,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     deletesEnabled: config.deletes.enabled,
   }
   await app.register(healthRoutes, { stores, now })
+  await app.register(caRoutes, { tls: config.http.tls })
   await app.register(v1, { prefix: '/v1', search: registry.search, policy })
   await app.register(v2, {
     prefix: '/v2',

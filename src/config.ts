@@ -3,7 +3,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { configSchema, type Config } from './config-schema.js'
 import { JsonError, parseJson } from './oci/json.js'
 
-export type { Config } from './config-schema.js'
+export type { Config, TlsConfig } from './config-schema.js'
 
 /** Where settings come from; each beats the one before it. */
 export interface ConfigSources {
@@ -176,11 +176,42 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 
 function contradictions(config: Config): string[] {
   return [
+    ...tlsContradictions(config),
     ...platformContradictions(config),
     ...storageContradictions(config),
     ...quotaContradictions(config),
     ...retentionContradictions(config),
   ]
+}
+
+function tlsContradictions({ http: { tls } }: Config): string[] {
+  const { mode, certificateFile, keyFile, clientCertificates, clientCaFile } = tls
+  if (mode !== 'off' && (certificateFile === '' || keyFile === '')) {
+    return [
+      `http.tls.certificateFile and http.tls.keyFile must be set when http.tls.mode is ${mode}; berth tls init makes both files.`,
+    ]
+  }
+  if (clientCertificates === 'none') {
+    return clientCaFile === ''
+      ? []
+      : [
+          'http.tls.clientCaFile has a meaning only when http.tls.clientCertificates is optional or required.',
+        ]
+  }
+  if (mode === 'off') {
+    return ['http.tls.clientCertificates has a meaning only when http.tls.mode is only or both.']
+  }
+  if (clientCaFile === '') {
+    return [
+      `http.tls.clientCaFile must be set when http.tls.clientCertificates is ${clientCertificates}.`,
+    ]
+  }
+  if (mode === 'both' && clientCertificates === 'required') {
+    return [
+      'http.tls.clientCertificates cannot be required when http.tls.mode is both, as clients can speak plain HTTP then.',
+    ]
+  }
+  return []
 }
 
 function platformContradictions({ manifests }: Config): string[] {
