@@ -16,12 +16,10 @@ import {
   readCertificateFiles,
   type Certificates,
 } from './certificates.js'
+import { tcpSocketOf } from './tcp-socket.js'
 
 /** The first byte of everything that speaks TLS: a record with a part of the handshake. */
 const TLS_HANDSHAKE = 0x16
-
-/** A client that has connected has so long for its handshake. */
-const handshakeMs = 60_000
 
 /** What a client is still sending after its refusal is read and dropped for so long. */
 const drainMs = 10_000
@@ -49,6 +47,8 @@ export class TlsPort {
   readonly #log: FastifyBaseLogger
   readonly #handshakes: TlsServer
   readonly #watch: CertificateWatch
+  /** What cuts those whose handshake takes too long. */
+  readonly #late = new WeakMap<Socket, NodeJS.Timeout>()
   #certificates: Certificates
   #onSecure: (socket: TLSSocket) => void = (socket) => void socket.destroy()
   #onRenewed: () => void = () => undefined
@@ -69,10 +69,12 @@ export class TlsPort {
       requestCert: asksClients,
       // Who has none is told so in an answer that people can read.
       rejectUnauthorized: false,
-      handshakeTimeout: handshakeMs,
       ALPNProtocols: ['http/1.1'],
     })
-    this.#handshakes.on('secureConnection', (socket) => this.#onSecure(socket))
+    this.#handshakes.on('secureConnection', (socket) => {
+      clearTimeout(this.#late.get(tcpSocketOf(socket)))
+      this.#onSecure(socket)
+    })
     this.#handshakes.on('tlsClientError', (error, socket) => {
       log.debug({ err: error, remoteAddress: socket.remoteAddress }, 'a TLS handshake has failed')
       socket.destroy()
@@ -144,7 +146,7 @@ export class TlsPort {
 
     server.on('connection', (socket: Socket) => {
       whenSpoken(socket, server.headersTimeout, (firstByte) => {
-        if (firstByte === TLS_HANDSHAKE) this.#handshakes.emit('connection', socket)
+        if (firstByte === TLS_HANDSHAKE) this.#beginHandshake(socket, server.headersTimeout)
         else if (this.#config.mode === 'only') refuseSpoken(socket, needsTls())
         else speakHttp(socket)
       })
@@ -155,6 +157,15 @@ export class TlsPort {
       else whenSpoken(socket, server.headersTimeout, () => refuseSpoken(socket, needsCertificate()))
     }
     return server
+  }
+
+  #beginHandshake(socket: Socket, handshakeMsMax: number): void {
+    if (handshakeMsMax > 0) {
+      const cut = setTimeout(() => socket.destroy(), handshakeMsMax)
+      this.#late.set(socket, cut)
+      socket.once('close', () => clearTimeout(cut))
+    }
+    this.#handshakes.emit('connection', socket)
   }
 
   #renew(certificates: Certificates): void {
