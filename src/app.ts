@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { RequestListener, Server } from 'node:http'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { addressesIn } from './addresses.js'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
@@ -15,7 +16,14 @@ import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
 import { setSecurityHeaders } from './security-headers.js'
 import { cutSlowClients } from './slow-clients.js'
-import { answerBrokenRequest, serverOptions, setUpTransport } from './transport.js'
+import { caRoutes } from './tls/ca-routes.js'
+import type { ServerSettings, TlsPort } from './tls/tls-port.js'
+import {
+  answerBrokenRequest,
+  refuseConnection,
+  serverOptions,
+  setUpTransport,
+} from './transport.js'
 import { v1 } from './v1/routes.js'
 import { notFoundHandler, sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
@@ -31,16 +39,18 @@ export interface AppDependencies {
   readonly auth: Auth
   /** The disk can no longer be trusted: the process must stop. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
+  /** What lets the port speak TLS; absent where it speaks plain HTTP alone. */
+  readonly tlsPort?: TlsPort
 }
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, stores, registry, maintenance } = dependencies
-  const { log, now, auth, onDurabilityLost } = dependencies
+  const { log, now, auth, onDurabilityLost, tlsPort } = dependencies
   const { trustedProxies } = config.http
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
-  const app = fastify({
+  const app = fastify<Server>({
     loggerInstance: log,
     logController: new LogController({
       disableRequestLogging: true,
@@ -53,6 +63,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     ...(trustedProxies.length > 0 && { trustProxy: addressesIn(trustedProxies) }),
     return503OnClosing: false,
     http: serverOptions(config.http),
+    ...(tlsPort && {
+      serverFactory: (listener: RequestListener, options: ServerSettings) =>
+        tlsPort.createServer(listener, options, refuseConnection),
+    }),
     // Our own limit on the URL's length comes first, so that it is told in our form.
     routerOptions: { maxParamLength: config.http.headerBytesMax },
     rewriteUrl: ({ url }) => foldName(url ?? '/'),
@@ -81,6 +95,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 
   const { gate, logins } = auth
   await app.register(healthRoutes, { stores, now })
+  await app.register(caRoutes, { tls: config.http.tls })
   await app.register(v1, { prefix: '/v1', search: registry.search, gate })
   if (logins) {
     await app.register(tokenRoutes, {

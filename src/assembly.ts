@@ -13,6 +13,7 @@ import { createRegistry, type Registry, type Stores } from './registry/registry.
 import { BackupFiles } from './storage/backup-files.js'
 import { FsBlobStore } from './storage/fs-blob-store.js'
 import { Sendfile } from './storage/sendfile.js'
+import type { TlsPort } from './tls/tls-port.js'
 import { Unwinding } from './unwinding.js'
 
 export interface AssemblyOptions {
@@ -21,6 +22,8 @@ export interface AssemblyOptions {
   readonly now?: () => number
   /** The disk can no longer be trusted: whoever runs this must end the process. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
+  /** What lets its port speak TLS, where it is to have one that does. */
+  readonly tlsPort?: TlsPort
 }
 
 /** A registry that answers requests, and has its data directory for itself; it does not listen. */
@@ -47,7 +50,7 @@ export interface Assembly {
  * @throws {@link DataDirectoryError}, {@link MigrationError}
  */
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
-  const { config, log, now = Date.now, onDurabilityLost } = options
+  const { config, log, now = Date.now, onDurabilityLost, tlsPort } = options
   const directory = path.resolve(config.dataDirectory)
   const undo = new Unwinding()
   undo.push(takeDataDirectory(directory))
@@ -86,6 +89,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       now,
       auth,
       onDurabilityLost,
+      ...(tlsPort && { tlsPort }),
     }
     const app = await buildApp(dependencies)
     undo.push(() => registry.pulls.close())

@@ -169,6 +169,47 @@ export const configSchema = {
             },
           },
         },
+        tls: {
+          type: 'object',
+          additionalProperties: false,
+          default: {},
+          properties: {
+            mode: {
+              enum: ['off', 'only', 'both'],
+              default: 'off',
+              description:
+                'off: the port speaks plain HTTP. only: it speaks HTTPS. both: it speaks either, as the client begins. See docs/tls.md.',
+            },
+            certificateFile: {
+              type: 'string',
+              default: '',
+              description:
+                'The certificate of this server in PEM form, with those between it and its CA behind it. berth tls init makes one.',
+            },
+            keyFile: {
+              type: 'string',
+              default: '',
+              description: 'Its private key in PEM form, without a password.',
+            },
+            caFile: {
+              type: 'string',
+              default: '',
+              description:
+                'What GET /ca.crt gives to clients that are to trust this server, in PEM form. Empty: the file ca.crt beside the certificate, where there is one.',
+            },
+            clientCertificates: {
+              enum: ['none', 'optional', 'required'],
+              default: 'none',
+              description:
+                'none: clients are not asked for a certificate. optional: one that a client shows must be valid. required: each client must show one.',
+            },
+            clientCaFile: {
+              type: 'string',
+              default: '',
+              description: 'The CAs that certificates of clients may come from, in PEM form.',
+            },
+          },
+        },
       },
     },
     access: {
@@ -579,6 +620,16 @@ interface TagEntry {
   readonly tags: string
 }
 
+/** How the port speaks TLS; a file that is not named is empty. */
+export interface TlsConfig {
+  readonly mode: 'off' | 'only' | 'both'
+  readonly certificateFile: string
+  readonly keyFile: string
+  readonly caFile: string
+  readonly clientCertificates: 'none' | 'optional' | 'required'
+  readonly clientCaFile: string
+}
+
 /** The configuration, complete: what the schema describes, with every default filled in. */
 export interface Config {
   readonly dataDirectory: string
@@ -603,6 +654,7 @@ export interface Config {
       readonly requestsPerMinute: number
       readonly burst: number
     }
+    readonly tls: TlsConfig
   }
   readonly access: {
     readonly mode: 'open' | 'readOnly' | 'accounts'

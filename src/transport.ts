@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { RegistryError, type ErrorCode } from './errors.js'
 import { SECURITY_HEADERS } from './security-headers.js'
+import { tcpSocketOf } from './tls/tcp-socket.js'
 import { API_VERSION, API_VERSION_HEADER } from './v2/answers.js'
 import { answerOf } from './v2/errors.js'
 
@@ -75,7 +76,7 @@ function cutUnusedConnections(app: FastifyInstance): void {
     socket.once('close', () => unused.delete(socket))
   })
   app.addHook('onRequest', async ({ raw }) => {
-    unused.delete(raw.socket)
+    unused.delete(tcpSocketOf(raw.socket))
   })
   app.addHook('preClose', async () => {
     isClosing = true
@@ -125,11 +126,18 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
     return
   }
   const code = CODE_OF_PARSER[error.code ?? ''] ?? 'REQUEST_INVALID'
-  const refusal = new RegistryError(code, 'this is not an HTTP request that the registry accepts')
+  refuseConnection(
+    socket,
+    new RegistryError(code, 'this is not an HTTP request that the registry accepts'),
+  )
+}
+
+/** Answers where there is no request to answer, and ends the connection. */
+export function refuseConnection(socket: Socket, refusal: RegistryError): void {
   const body = JSON.stringify(answerOf(refusal))
   socket.end(
     [
-      `HTTP/1.1 ${refusal.statusCode} ${code}`,
+      `HTTP/1.1 ${refusal.statusCode} ${refusal.code}`,
       `${API_VERSION_HEADER}: ${API_VERSION}`,
       ...SECURITY_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'Content-Type: application/json',

@@ -12,6 +12,7 @@ import { serve } from './serve.js'
 import { storageUsage } from './storage-usage.js'
 import { tagDelete, tagList } from './tags.js'
 import { repoDelete, restore } from './undo.js'
+import { tlsInit } from './tls-init.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
 import { verify } from './verify.js'
 import { version } from './version.js'
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   verify,
   backup,
   restoreBackup,
+  tlsInit,
   configCheck,
   configShow,
   configSchemaCommand,

@@ -58,6 +58,8 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   warnAboutOpenAccess(config, server)
   if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))
 
+  if (config.http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
+
   const signal = await stopped
   // Before anything else: without a listener the next signal ends the process on its own terms.
   process.once('SIGINT', exitAtOnce).once('SIGTERM', exitAtOnce)
@@ -94,7 +96,9 @@ function explained(error: unknown, { http: { host, port } }: Config): unknown {
 /** What a person wants to know first. */
 function welcome(config: Config, file: string | undefined, address: AddressInfo): string {
   const registry = `${reachableHost(address)}:${address.port}`
-  return `Berth listens on http://${registry}
+  const { mode } = config.http.tls
+  const listens = mode === 'only' ? `https://${registry}` : `http://${registry}`
+  return `Berth listens on ${listens}${mode === 'both' ? `, and on https://${registry}` : ''}
   data    ${path.resolve(config.dataDirectory)}
   config  ${file === undefined ? `none (neither --config nor ${CONFIG_FILE_VARIABLE} names a file)` : path.resolve(file)}
 

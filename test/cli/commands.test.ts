@@ -26,6 +26,7 @@ const COMMANDS = [
   'backup',
   'restore-backup',
   'config check',
+  'tls init',
   'config show',
   'config schema',
   'version',
