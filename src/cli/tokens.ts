@@ -33,10 +33,11 @@ export const tokenCreate: Command = managementCommand({
     scope: { type: 'string', multiple: true },
   },
   optionsUsage: '--description TEXT [--days N] [--scope PATTERN=ACTIONS]…',
-  optionsHelp: `  --description TEXT  what it is for
-  --days N            how long it is good; 0: it does not expire
+  optionsHelp: `  --description TEXT
+                    what it is for
+  --days N          how long it is good; 0: it does not expire
   --scope PATTERN=ACTIONS
-                      no more than this of what its account may do: team/**=pull,create`,
+                    no more than this of what its account may do: team/**=pull,create`,
   help: `It stands in place of a password, with the name of its account: docker login -u ACCOUNT. Standard output has the
 token and nothing else. Without --days that of a user is good for 365 days, and that of a robot does not expire.`,
   async run({ management, operands: [account = ''], options, print }) {
