@@ -143,7 +143,7 @@ describe('users', () => {
     const expected = {
       status: 400,
       code: 'REQUEST_INVALID',
-      detail: expect.stringMatching(sentence),
+      detail: expect.stringMatching(sentence) as string,
     }
     expect([user, robot]).toEqual([expected, expected])
     expect(await namesAt(app, '/users')).toEqual([])
@@ -166,7 +166,7 @@ describe('users', () => {
     const expected = {
       status: 400,
       code: 'REQUEST_INVALID',
-      detail: expect.stringMatching(sentence),
+      detail: expect.stringMatching(sentence) as string,
     }
     expect([added, changed]).toEqual([expected, expected])
     expect(added.detail).not.toContain(password)
@@ -315,7 +315,10 @@ describe('robots', () => {
 
     const refused = await refusal(app, 'POST', '/robots', { name: 'ci', password: PASSWORD })
 
-    expect(refused).toMatchObject({ status: 400, detail: expect.stringContaining('password') })
+    expect(refused).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining('password') as string,
+    })
   })
 })
 
@@ -617,7 +620,10 @@ describe('grants', () => {
       ...{ subject: 'user:ada', pattern, actions: ['pull'] },
     })
 
-    expect(refused).toMatchObject({ status: 400, detail: expect.stringContaining(sentence) })
+    expect(refused).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining(sentence) as string,
+    })
   })
 
   it.each([[[]], [['push']], [['pull', 'pull']], ['pull']])(
