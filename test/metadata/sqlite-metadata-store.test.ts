@@ -2,6 +2,7 @@ import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import { temporaryDirectory } from '../support/directories.js'
+import { auditContract } from './audit-contract.js'
 import { inspectionContract } from './inspection-contract.js'
 import { metadataStoreContract } from './metadata-store-contract.js'
 import { metadataVerificationContract } from './metadata-verification-contract.js'
@@ -9,6 +10,7 @@ import { quotasContract } from './quotas-contract.js'
 import { tagRulesContract } from './tag-rules-contract.js'
 
 metadataStoreContract('SQLite', open)
+auditContract('SQLite', open)
 metadataVerificationContract('SQLite', open)
 inspectionContract('SQLite', open)
 quotasContract('SQLite', open)
