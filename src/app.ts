@@ -4,6 +4,8 @@ import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { AccessPolicy } from './auth/access.js'
 import type { Config } from './config.js'
 import type { DurabilityLostError } from './errors.js'
+import { auditRequests } from './events/audit-requests.js'
+import type { AuditLog } from './events/audit.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { healthRoutes } from './health/routes.js'
 import { errorHandler } from './refusals.js'
@@ -21,6 +23,7 @@ export interface AppDependencies {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly log: FastifyBaseLogger
   readonly now: () => number
   /** What makes a caller of the management API its operator. */
@@ -31,7 +34,7 @@ export interface AppDependencies {
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, stores, registry, maintenance } = dependencies
+  const { config, stores, registry, maintenance, audit } = dependencies
   const { log, now, operatorToken, onDurabilityLost } = dependencies
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
@@ -63,6 +66,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   setUpTransport(app, config.http)
   logRequests(app)
+  auditRequests(app, audit, { pulls: config.audit.pulls })
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)
 
@@ -85,6 +89,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     config,
     registry,
     maintenance,
+    audit,
     metadata: stores.metadata,
     policy,
     operatorToken,

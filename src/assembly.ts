@@ -5,6 +5,8 @@ import { createOperatorToken } from './auth/operator.js'
 import type { Config } from './config.js'
 import { requireFinished, takeDataDirectory } from './data-directory.js'
 import type { DurabilityLostError } from './errors.js'
+import { AuditFile } from './events/audit-file.js'
+import { AuditLog } from './events/audit.js'
 import { createMaintenance, type Maintenance } from './gc/maintenance.js'
 import { SqliteMetadataStore } from './metadata/sqlite/sqlite-metadata-store.js'
 import { removeOperatorFile } from './operator-file.js'
@@ -29,6 +31,7 @@ export interface Assembly {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly app: FastifyInstance
   /** What makes a caller of the management API its operator. */
   readonly operatorToken: string
@@ -42,7 +45,7 @@ export interface Assembly {
 /**
  * Takes the data directory, opens the stores, migrates, builds.
  *
- * @throws {@link DataDirectoryError}, {@link MigrationError}
+ * @throws {@link DataDirectoryError}, {@link MigrationError}, {@link AuditFileError}
  */
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const { config, log, now = Date.now, onDurabilityLost } = options
@@ -53,6 +56,8 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     requireFinished(directory)
     // Of a server that was killed: whoever comes meanwhile must not be sent to it.
     removeOperatorFile(directory)
+    const file = config.audit.file === '' ? undefined : await AuditFile.open(config.audit.file)
+    undo.push(() => file?.close())
     const blobs = await FsBlobStore.open(directory, {
       ...(sendsByKernel(config) && { sendfile: new Sendfile(log) }),
     })
@@ -63,8 +68,11 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     }
     const stores = { metadata, blobs }
     const registry = createRegistry(stores, config, { log, now, onDurabilityLost })
+    const audit = new AuditLog({ trail: metadata.audit, file, log, now, onDurabilityLost })
+    // After all that may still have something to say.
+    undo.push(() => audit.close())
     const maintenance = createMaintenance(stores, registry, config, {
-      ...{ log, now, onDurabilityLost },
+      ...{ audit, log, now, onDurabilityLost },
       openCopy: (file) => SqliteMetadataStore.open({ file }),
       openFiles: (to) => BackupFiles.open({ from: directory, to, mayLink: true }),
     })
@@ -75,6 +83,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       stores,
       registry,
       maintenance,
+      audit,
       log,
       now,
       operatorToken,
@@ -83,7 +92,10 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     const app = await buildApp(dependencies)
     undo.push(() => registry.pulls.close())
     undo.push(() => closeWithin(app, config.http.shutdownSeconds))
-    return { directory, stores, registry, maintenance, app, operatorToken, close: () => undo.run() }
+    return {
+      ...{ directory, stores, registry, maintenance, audit, app, operatorToken },
+      close: () => undo.run(),
+    }
   } catch (error) {
     await undo.run().catch((failure: unknown) => log.error({ err: failure }, 'closing has failed'))
     throw error

@@ -4,10 +4,12 @@ import { guard } from '../auth/guard.js'
 import { Operator } from '../auth/operator.js'
 import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
+import type { AuditLog } from '../events/audit.js'
 import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
+import { auditRoutes } from './audit.js'
 import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
 import { historyRoutes } from './history.js'
@@ -29,6 +31,7 @@ export interface ApiOptions {
   readonly config: Config
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly metadata: MetadataStore
   readonly policy: AccessPolicy
   /** What makes a caller the operator. */
@@ -43,7 +46,8 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { config, registry, maintenance, metadata, policy, operatorToken, now, onError } = options
+  const { config, registry, maintenance, audit, metadata, policy } = options
+  const { operatorToken, now, onError } = options
   const { manifests } = registry
   const undoMs = config.undo.days * dayMs
   const operator = new Operator(operatorToken)
@@ -51,7 +55,14 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
 
   app.setErrorHandler(onError)
   guard(app, policy, {
-    identify: (request, reply) => operator.identify(request, reply),
+    identify: (request, reply) => {
+      try {
+        return operator.identify(request, reply)
+      } catch (error) {
+        audit.note({ request, action: 'login', result: 'refused' })
+        throw error
+      }
+    },
     refuseWith: 'DENIED',
   })
   app.setNotFoundHandler((request, reply) => endpoints.refuse(request, reply))
@@ -82,6 +93,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(usageRoutes, { usage: maintenance.usage })
       await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
       await v1.register(backupRoutes, { metadata, backups: maintenance.backups })
+      await v1.register(auditRoutes, { audit, trail: metadata.audit })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

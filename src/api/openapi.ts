@@ -10,6 +10,7 @@ const TAGS = [
   { name: 'tags', description: 'Tags of a repository.' },
   { name: 'manifests', description: 'Manifests of a repository.' },
   { name: 'history', description: 'What has happened, and what can be brought back.' },
+  { name: 'audit', description: 'Who did what.' },
   { name: 'gc', description: 'Collecting garbage.' },
   { name: 'retention', description: 'Rules for tags that are deleted.' },
   { name: 'usage', description: 'What takes up space.' },

@@ -6,7 +6,7 @@ import { operatorTokenOf } from './server.js'
 type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
 
 /** What nobody but the operator may ask. */
-const OPERATORS = /^\/(backup|gc|retention|runs|verify)\b/
+const OPERATORS = /^\/(audit|backup|gc|retention|runs|verify)\b/
 
 /**
  * A request to the management API, whatever comes of it.
