@@ -2,6 +2,7 @@ import { ConfigError } from '../config.js'
 import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
+import { audit } from './audit.js'
 import { history } from './history.js'
 import { manifestDelete, manifestList, manifestShow } from './manifests.js'
 import { repoDescribe, repoList, repoShow } from './repositories.js'
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   manifestShow,
   manifestDelete,
   history,
+  audit,
   restore,
   gc,
   retentionPreview,

@@ -18,6 +18,7 @@ const COMMANDS = [
   'manifest show',
   'manifest delete',
   'history',
+  'audit',
   'restore',
   'gc',
   'usage',
