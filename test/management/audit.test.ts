@@ -6,6 +6,7 @@ import { fastify } from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { AUDIT_ACTIONS } from '../../src/events/actions.js'
 import { auditRequests } from '../../src/events/audit-requests.js'
+import type { AuditLog, Noted } from '../../src/events/audit.js'
 import { AUDITED_ROUTES } from '../../src/events/audited-routes.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
@@ -328,6 +329,25 @@ describe('every route that changes something', () => {
       'the route POST /new is not in AUDITED_ROUTES',
     )
   })
+})
+
+it.each([
+  ['no credentials', undefined, 0],
+  ['an empty name and password', 'Basic Og==', 0],
+  ['some', 'Basic YTpi', 1],
+])('has a 401 for a request with %s as it should', async (_, authorization, count) => {
+  const noted: Noted[] = []
+  const app = fastify()
+  onTestFinished(() => app.close())
+  auditRequests(app, { note: (one: Noted) => void noted.push(one) } as AuditLog, { pulls: false })
+  app.delete('/api/v1/repositories/:name', async (_request, reply) => reply.code(401).send())
+
+  const headers = { ...(authorization !== undefined && { authorization }) }
+  await app.inject({ method: 'DELETE', url: '/api/v1/repositories/app', headers })
+
+  const expected = { action: 'repository.delete', repository: 'app', result: 'refused' }
+  expect(noted).toMatchObject(Array(count).fill(expected))
+  expect(noted).toHaveLength(count)
 })
 
 describe('GET of the audit trail', () => {
