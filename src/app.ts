@@ -8,6 +8,8 @@ import { tokenRoutes } from './auth/token-routes.js'
 import type { Config } from './config.js'
 import { limitConnections } from './connection-limits.js'
 import type { DurabilityLostError } from './errors.js'
+import { auditRequests } from './events/audit-requests.js'
+import type { AuditLog } from './events/audit.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { healthRoutes } from './health/routes.js'
 import { errorHandler } from './refusals.js'
@@ -34,6 +36,7 @@ export interface AppDependencies {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly log: FastifyBaseLogger
   readonly now: () => number
   readonly auth: Auth
@@ -45,7 +48,7 @@ export interface AppDependencies {
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, stores, registry, maintenance } = dependencies
+  const { config, stores, registry, maintenance, audit } = dependencies
   const { log, now, auth, onDurabilityLost, tlsPort } = dependencies
   const { trustedProxies } = config.http
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
@@ -90,6 +93,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   limitConnections(app.server, { ...config.http, log })
   cutSlowClients(app, config.http)
   logRequests(app)
+  auditRequests(app, audit, { pulls: config.audit.pulls })
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)
 
@@ -120,6 +124,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     config,
     registry,
     maintenance,
+    audit,
     metadata: stores.metadata,
     auth,
     now,

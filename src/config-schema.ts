@@ -595,6 +595,33 @@ export const configSchema = {
         },
       },
     },
+    audit: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        days: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 3650,
+          default: 90,
+          description: 'How long it is remembered who did what, from where, with what result.',
+        },
+        pulls: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Whether pulls of manifests are remembered, too: an event for each, which takes more space than anything else here.',
+        },
+        file: {
+          type: 'string',
+          maxLength: 4096,
+          default: '',
+          description:
+            'A file to which each event is added as a line of JSON as well; SIGHUP has it opened again. Relative to the working directory. Empty: none.',
+        },
+      },
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -715,6 +742,12 @@ export interface Config {
     /** 0: never by itself. */
     readonly everyDays: number
     readonly bytesPerSecond: number
+  }
+  readonly audit: {
+    readonly days: number
+    readonly pulls: boolean
+    /** Empty: none. */
+    readonly file: string
   }
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'

@@ -3,6 +3,8 @@ import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { assemble, type AssemblyOptions } from './assembly.js'
 import type { TlsConfig } from './config.js'
+import { noteStart } from './events/server-start.js'
+import type { AuditLog } from './events/audit.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { ensureAdmin, type FirstAdmin } from './auth/first-admin.js'
 import { Housekeeping } from './housekeeping.js'
@@ -26,6 +28,7 @@ export interface Server {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   /** Made by this start, because there was nobody. */
   readonly firstAdmin?: FirstAdmin
   /** Looks now whether the files of the certificate have changed; they are looked at every 5 s anyway. */
@@ -52,7 +55,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const tlsPort = tls.mode === 'off' ? undefined : await TlsPort.open(tls, { log })
     undo.push(() => tlsPort?.close())
     const assembly = await assemble({ ...options, ...(tlsPort && { tlsPort }) })
-    const { directory, stores, auth, app, registry, maintenance, operatorToken: token } = assembly
+    const { directory, stores, audit, auth, app, registry, maintenance } = assembly
+    const { operatorToken: token } = assembly
     undo.push(() => assembly.close())
     const firstAdmin =
       config.access.mode === 'accounts'
@@ -64,6 +68,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       `Server listening at ${tls.mode === 'only' ? url.replace('http:', 'https:') : url}`
     await app.listen({ host, port, listenTextResolver })
     const address = app.server.address() as AddressInfo
+    await noteStart({ audit, trail: stores.metadata.audit, config, log })
+    undo.push(() => audit.note({ action: 'server.stop' }))
     const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
     undo.push(() => housekeeping.stop())
     maintenance.start()
@@ -84,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const reloadCertificate = async () => tlsPort?.reload()
     const close = () => undo.run()
     return {
-      ...{ app, address, stores, registry, housekeeping, maintenance },
+      ...{ app, address, stores, registry, housekeeping, maintenance, audit },
       ...{ reloadCertificate, close },
       ...(firstAdmin && { firstAdmin }),
     }

@@ -120,8 +120,9 @@ create table signing_keys (
   valid_until integer
 ) strict, without rowid;
 
--- Grows with everything that may change what somebody may do, so that whoever keeps an answer in memory
--- knows when it is out of date.
+-- Grows with everything about accounts, grants and namespaces that may change what somebody may do, so that
+-- whoever keeps an answer in memory knows when it is out of date. Whether a repository is public is looked up
+-- each time.
 create table access_version (
   id integer primary key check (id = 1),
   version integer not null
@@ -186,12 +187,3 @@ create trigger signing_keys_deleted after delete on signing_keys begin
   update access_version set version = version + 1;
 end;
 
--- A name may pass to another repository, which is not as public.
-create trigger repositories_inserted after insert on repositories when new.visibility = 'public' begin
-  update access_version set version = version + 1;
-end;
-
-create trigger repositories_changed after update of name, visibility on repositories
-when old.name <> new.name or old.visibility <> new.visibility begin
-  update access_version set version = version + 1;
-end;

@@ -3,11 +3,13 @@ import type { Auth } from '../auth/auth.js'
 import { guard } from '../auth/guard.js'
 import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
+import type { AuditLog } from '../events/audit.js'
 import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
 import { accessRoutes } from './access.js'
+import { auditRoutes } from './audit.js'
 import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
 import { grantRoutes } from './grants.js'
@@ -37,6 +39,7 @@ export interface ApiOptions {
   readonly config: Config
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly metadata: MetadataStore
   readonly auth: Auth
   readonly now: () => number
@@ -49,7 +52,7 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { config, registry, maintenance, metadata, auth, now, onError } = options
+  const { config, registry, maintenance, audit, metadata, auth, now, onError } = options
   const { apiGate: gate, passwords, logins } = auth
   const { access } = gate
   const { accounts } = metadata
@@ -101,6 +104,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(usageRoutes, { usage: maintenance.usage })
       await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
       await v1.register(backupRoutes, { metadata, backups: maintenance.backups })
+      await v1.register(auditRoutes, { audit, trail: metadata.audit })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

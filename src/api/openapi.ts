@@ -18,6 +18,7 @@ const TAGS = [
   { name: 'namespaces', description: 'Whose repositories are, and what they are at first.' },
   { name: 'access', description: 'Why somebody may do something.' },
   { name: 'signing-keys', description: 'What bearer tokens are signed with.' },
+  { name: 'audit', description: 'Who did what.' },
   { name: 'gc', description: 'Collecting garbage.' },
   { name: 'retention', description: 'Rules for tags that are deleted.' },
   { name: 'usage', description: 'What takes up space.' },

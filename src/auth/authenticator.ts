@@ -16,7 +16,7 @@ const freshMs = 60_000
 
 /** Who tries to log in, and whether they could. */
 export interface LoginAttempt {
-  /** The name that was given; it may be nobody's. */
+  /** Of an account; empty for a name that nobody has, as people type passwords into the wrong field. */
   readonly name: string
   readonly address: string
   readonly succeeded: boolean
@@ -111,7 +111,7 @@ export class Authenticator {
     const { passwords, onLogin, now } = this.#options
     const isRight = await passwords.isRight({ name, address, password, storedHash, decoy })
     const succeeded = isRight && account !== undefined && storedHash !== undefined
-    onLogin({ name, address, succeeded, by: 'password' })
+    onLogin({ name: account?.name ?? '', address, succeeded, by: 'password' })
     return succeeded ? { identity: identityOf(account), until: now() + freshMs } : undefined
   }
 
@@ -124,7 +124,7 @@ export class Authenticator {
       isAlive(token, now()) &&
       (name === undefined || name === token.account.name)
     onLogin({
-      name: name ?? token?.account.name ?? '',
+      name: token?.account.name ?? '',
       address,
       succeeded: isRight,
       by: 'token',

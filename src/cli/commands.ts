@@ -3,6 +3,7 @@ import { accessExplain } from './access.js'
 import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
+import { audit } from './audit.js'
 import { grantAdd, grantList, grantRemove } from './grants.js'
 import { groupAdd, groupDelete, groupJoin, groupLeave, groupList, groupMembers } from './groups.js'
 import { history } from './history.js'
@@ -14,6 +15,7 @@ import { retentionPreview, retentionRun } from './retention.js'
 import { robotAdd, robotDelete, robotDisable, robotEnable, robotList } from './robots.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
+import { signingKeyList, signingKeyRotate } from './signing-keys.js'
 import { storageUsage } from './storage-usage.js'
 import { tagDelete, tagList } from './tags.js'
 import { tokenCreate, tokenList, tokenRevoke } from './tokens.js'
@@ -58,6 +60,7 @@ export const COMMANDS: readonly Command[] = [
   manifestShow,
   manifestDelete,
   history,
+  audit,
   restore,
   userAdd,
   userList,
@@ -87,6 +90,8 @@ export const COMMANDS: readonly Command[] = [
   namespaceList,
   namespaceDelete,
   accessExplain,
+  signingKeyList,
+  signingKeyRotate,
   gc,
   retentionPreview,
   retentionRun,

@@ -17,7 +17,7 @@ export const serve: Command = {
   --data DIRECTORY  where everything is kept (dataDirectory)
 
 Options beat environment variables, and those beat the file. The first SIGTERM or SIGINT lets
-requests under way end; a second one does not.`,
+requests under way end; a second one does not. With audit.file set, SIGHUP opens that file again.`,
   async run(args) {
     const options = parseOptions(args, {
       config: { type: 'string' },
@@ -54,6 +54,8 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   }).catch((error: unknown) => {
     throw explained(error, config)
   })
+  // Without a file the signal ends the process, as that of a terminal that was closed should.
+  if (config.audit.file !== '') process.on('SIGHUP', () => void server.audit.reopen())
   process.stdout.write(welcome(config, file, server.address))
   warnAboutOpenAccess(config, server)
   if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))

@@ -19,7 +19,9 @@ export type AccountKind = 'user' | 'robot'
  * name that nothing has.
  */
 export interface Accounts {
-  /** Grows with everything that may change what somebody may do. */
+  /**
+   * Grows with everything that may change what somebody may do, but for the visibility of repositories.
+   */
   getAccessVersion(): Promise<number>
 
   /** By its name. */

@@ -90,6 +90,7 @@ describe('a configuration without any settings', () => {
       retention: { everyHours: 24, rules: [] },
       quotas: [],
       verify: { everyDays: 30, bytesPerSecond: 64 * 1024 * 1024 },
+      audit: { days: 90, pulls: false, file: '' },
       log: { level: 'info', format: 'auto' },
     })
   })
@@ -582,6 +583,8 @@ function otherThan(key: string, value: unknown): unknown {
     'retention.rules': [{ repositories: 'team/**', tags: ['**'], keepNewest: 3, keepTags: ['v*'] }],
     'tags.immutable': [{ repositories: 'team/**', tags: 'v*' }],
     'tags.protected': [{ repositories: '**', tags: 'latest' }],
+    'audit.pulls': true,
+    'audit.file': '/var/log/berth/audit.jsonl',
     'log.level': 'debug',
     'log.format': 'json',
   }

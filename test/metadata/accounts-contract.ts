@@ -784,19 +784,6 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
           ({ accounts }) =>
             accounts.putNamespace({ ...CHANGE, name: 'team', defaultVisibility: 'public' }),
         ],
-        [
-          'a repository that everybody may see',
-          (store) => store.describeRepository({ repository: APP, description: 'x', at: AT }),
-        ],
-        ['visibility', ({ accounts }) => accounts.setVisibility(APP, 'private')],
-        [
-          'a repository that goes',
-          (store) =>
-            store.deleteRepository({
-              ...{ repository: APP, identity: 'root', at: AT },
-              tagRules: { immutable: [], protected: [] },
-            }),
-        ],
         ['a namespace less', ({ accounts }) => accounts.removeNamespace('team')],
         ['a group less', ({ accounts }) => accounts.deleteGroup('team')],
         ['an account less', ({ accounts }) => accounts.deleteAccount('mia')],

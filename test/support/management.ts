@@ -7,7 +7,7 @@ type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
 
 /** What nobody but the operator may ask. */
 const OPERATORS =
-  /^\/(access|backup|gc|grants|groups|namespaces|retention|robots|runs|tokens|users|verify)\b|\/visibility$/
+  /^\/(access|audit|backup|gc|grants|groups|namespaces|retention|robots|runs|signing-keys|tokens|users|verify)\b|\/visibility$/
 
 /**
  * A request to the management API, whatever comes of it.
