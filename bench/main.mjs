@@ -20,12 +20,14 @@ import { pages } from './workloads/pages.mjs'
 import { pulls } from './workloads/pulls.mjs'
 import { pushes } from './workloads/pushes.mjs'
 import { startUp } from './workloads/start-up.mjs'
+import { tls } from './workloads/tls.mjs'
 import { tiny } from './workloads/tiny.mjs'
 import { Workspace } from './workspace.mjs'
 
 const workloads = [
   manifests,
   pulls,
+  tls,
   pushes,
   tiny,
   mixed,

@@ -7,7 +7,7 @@ const warmUpShare = 0.2
  * A server under measurement.
  *
  * @typedef {object} Running
- * @property {{ name: string, isOurs: boolean, blobsIn?: (data: string) => string }} target
+ * @property {{ name: string, isOurs: boolean, ca?: string, blobsIn?: (data: string) => string }} target
  * @property {{ host: string, port: number, pid: number, startMs?: number,
  *   usage: import('./targets/process-usage.mjs').ProcessUsage, stop: () => Promise<void> }} server
  * @property {string} [data] - its folder
@@ -83,8 +83,8 @@ export class Run {
   }
 
   /** Runs a load that nobody measures. */
-  load({ server: { host, port } }, load, job) {
-    return this.#generator.run(load, { server: { host, port }, ...job })
+  load(running, load, job) {
+    return this.#generator.run(load, { server: addressOf(running), ...job })
   }
 
   /**
@@ -93,9 +93,10 @@ export class Run {
    * @param {Running} running
    * @returns {Promise<{ summary: object, cost: { cpuSeconds: number, peakMiB: number } }>}
    */
-  async measure({ server: { host, port, usage } }, load, job) {
+  async measure(running, load, job) {
+    const { usage } = running.server
     let before
-    const summary = await this.#generator.run(load, { server: { host, port }, ...job }, () => {
+    const summary = await this.#generator.run(load, { server: addressOf(running), ...job }, () => {
       usage.resetPeak()
       before = usage.snapshot()
     })
@@ -178,4 +179,9 @@ export class Run {
       this.say(`${name}: no figures of ${running.target.name}: ${error.message}`)
     }
   }
+}
+
+/** @param {Running} running */
+function addressOf({ target: { ca }, server: { host, port } }) {
+  return { host, port, ca }
 }

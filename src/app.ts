@@ -1,18 +1,31 @@
 import { randomUUID } from 'node:crypto'
+import type { RequestListener, Server } from 'node:http'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { addressesIn } from './addresses.js'
 import { api, apiErrorHandler, isApiUrl } from './api/index.js'
 import type { Auth } from './auth/auth.js'
 import { tokenRoutes } from './auth/token-routes.js'
 import type { Config } from './config.js'
+import { limitConnections } from './connection-limits.js'
 import type { DurabilityLostError } from './errors.js'
+import { auditRequests } from './events/audit-requests.js'
+import type { AuditLog } from './events/audit.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { healthRoutes } from './health/routes.js'
 import { errorHandler } from './refusals.js'
 import type { Registry, Stores } from './registry/registry.js'
 import { hideContentType } from './request-bodies.js'
 import { logOfRequest, logRequests, logWhenDone } from './request-log.js'
-import { answerBrokenRequest, headerBytesMax, setUpTransport } from './transport.js'
+import { setSecurityHeaders } from './security-headers.js'
+import { cutSlowClients } from './slow-clients.js'
+import { caRoutes } from './tls/ca-routes.js'
+import type { ServerSettings, TlsPort } from './tls/tls-port.js'
+import {
+  answerBrokenRequest,
+  refuseConnection,
+  serverOptions,
+  setUpTransport,
+} from './transport.js'
 import { v1 } from './v1/routes.js'
 import { notFoundHandler, sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
@@ -23,21 +36,24 @@ export interface AppDependencies {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly log: FastifyBaseLogger
   readonly now: () => number
   readonly auth: Auth
   /** The disk can no longer be trusted: the process must stop. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
+  /** What lets the port speak TLS; absent where it speaks plain HTTP alone. */
+  readonly tlsPort?: TlsPort
 }
 
 /** Registers every room, in reading order; never listens. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, stores, registry, maintenance } = dependencies
-  const { log, now, auth, onDurabilityLost } = dependencies
+  const { config, stores, registry, maintenance, audit } = dependencies
+  const { log, now, auth, onDurabilityLost, tlsPort } = dependencies
   const { trustedProxies } = config.http
   const onError = errorHandler({ onDurabilityLost, send: sendRefusal })
   const onApiError = apiErrorHandler(onDurabilityLost)
-  const app = fastify({
+  const app = fastify<Server>({
     loggerInstance: log,
     logController: new LogController({
       disableRequestLogging: true,
@@ -49,35 +65,48 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     // Where there is none, nothing is looked up for a request.
     ...(trustedProxies.length > 0 && { trustProxy: addressesIn(trustedProxies) }),
     return503OnClosing: false,
-    http: { maxHeaderSize: headerBytesMax },
+    http: serverOptions(config.http),
+    ...(tlsPort && {
+      serverFactory: (listener: RequestListener, options: ServerSettings) =>
+        tlsPort.createServer(listener, options, refuseConnection),
+    }),
     // Our own limit on the URL's length comes first, so that it is told in our form.
-    routerOptions: { maxParamLength: headerBytesMax },
+    routerOptions: { maxParamLength: config.http.headerBytesMax },
     rewriteUrl: ({ url }) => foldName(url ?? '/'),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {
       logWhenDone(request, reply)
+      setSecurityHeaders(reply)
       const answer = isApiUrl(request.originalUrl) ? onApiError : onError
       answer(error, request, reply)
     },
   })
   // Bodies belong to the routes that want them: no type, length or encoding is refused before, also
   // where there is no route.
-  app.addHook('onRequest', async (request) => hideContentType(request))
+  app.addHook('onRequest', async (request, reply) => {
+    hideContentType(request)
+    setSecurityHeaders(reply)
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   setUpTransport(app, config.http)
+  limitConnections(app.server, { ...config.http, log })
+  cutSlowClients(app, config.http)
   logRequests(app)
+  auditRequests(app, audit, { pulls: config.audit.pulls })
   app.setErrorHandler(onError)
   app.setNotFoundHandler(notFoundHandler)
 
-  const { gate, apiGate, logins } = auth
+  const { gate, logins } = auth
   await app.register(healthRoutes, { stores, now })
+  await app.register(caRoutes, { tls: config.http.tls })
   await app.register(v1, { prefix: '/v1', search: registry.search, gate })
   if (logins) {
     await app.register(tokenRoutes, {
       ...logins,
       accounts: stores.metadata.accounts,
       access: gate.access,
+      requestRate: gate.requestRate,
       now,
       refreshDays: config.access.refreshDays,
     })
@@ -95,8 +124,9 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     config,
     registry,
     maintenance,
+    audit,
     metadata: stores.metadata,
-    gate: apiGate,
+    auth,
     now,
     onError: onApiError,
   })

@@ -78,6 +78,45 @@ export const configSchema = {
           default: 10000,
           description: 'Connections beyond this many are not accepted.',
         },
+        connectionsPerAddressMax: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1000000,
+          default: 1000,
+          description:
+            'Connections of one address beyond this many are closed; the 64 bits of an IPv6 network count as one address. Those of http.trustedProxies are not counted.',
+        },
+        headerBytesMax: {
+          type: 'integer',
+          minimum: 8192,
+          maximum: 1048576,
+          default: 65536,
+          description:
+            'A request with more bytes before its body is refused. The default has room for a Range with a thousand parts, or a hundred tag parameters.',
+        },
+        headersSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 3600,
+          default: 60,
+          description: 'How long a request may take until its headers are there.',
+        },
+        minBytesPerSecond: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 1000000000,
+          default: 100,
+          description:
+            'A client that sends a body, or reads an answer, at less than this rate over http.slowSeconds is cut. Only the time counts in which the registry waits for it. 0: never.',
+        },
+        slowSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 86400,
+          default: 300,
+          description:
+            'Over how much waiting the rate of a client is taken. docker sends nothing while it compresses a layer, for as long as that takes: not much shorter than http.idleSeconds.',
+        },
         shutdownSeconds: {
           type: 'integer',
           minimum: 0,
@@ -127,6 +166,47 @@ export const configSchema = {
               default: 300,
               description:
                 'How many of them may come at once after a pause; one image of thirty layers takes about seventy.',
+            },
+          },
+        },
+        tls: {
+          type: 'object',
+          additionalProperties: false,
+          default: {},
+          properties: {
+            mode: {
+              enum: ['off', 'only', 'both'],
+              default: 'off',
+              description:
+                'off: the port speaks plain HTTP. only: it speaks HTTPS. both: it speaks either, as the client begins. See docs/tls.md.',
+            },
+            certificateFile: {
+              type: 'string',
+              default: '',
+              description:
+                'The certificate of this server in PEM form, with those between it and its CA behind it. berth tls init makes one.',
+            },
+            keyFile: {
+              type: 'string',
+              default: '',
+              description: 'Its private key in PEM form, without a password.',
+            },
+            caFile: {
+              type: 'string',
+              default: '',
+              description:
+                'What GET /ca.crt gives to clients that are to trust this server, in PEM form. Empty: the file ca.crt beside the certificate, where there is one.',
+            },
+            clientCertificates: {
+              enum: ['none', 'optional', 'required'],
+              default: 'none',
+              description:
+                'none: clients are not asked for a certificate. optional: one that a client shows must be valid. required: each client must show one.',
+            },
+            clientCaFile: {
+              type: 'string',
+              default: '',
+              description: 'The CAs that certificates of clients may come from, in PEM form.',
             },
           },
         },
@@ -515,6 +595,33 @@ export const configSchema = {
         },
       },
     },
+    audit: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        days: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 3650,
+          default: 90,
+          description: 'How long it is remembered who did what, from where, with what result.',
+        },
+        pulls: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Whether pulls of manifests are remembered, too: an event for each, which takes more space than anything else here.',
+        },
+        file: {
+          type: 'string',
+          maxLength: 4096,
+          default: '',
+          description:
+            'A file to which each event is added as a line of JSON as well; SIGHUP has it opened again. Relative to the working directory. Empty: none.',
+        },
+      },
+    },
     log: {
       type: 'object',
       additionalProperties: false,
@@ -540,6 +647,16 @@ interface TagEntry {
   readonly tags: string
 }
 
+/** How the port speaks TLS; a file that is not named is empty. */
+export interface TlsConfig {
+  readonly mode: 'off' | 'only' | 'both'
+  readonly certificateFile: string
+  readonly keyFile: string
+  readonly caFile: string
+  readonly clientCertificates: 'none' | 'optional' | 'required'
+  readonly clientCaFile: string
+}
+
 /** The configuration, complete: what the schema describes, with every default filled in. */
 export interface Config {
   readonly dataDirectory: string
@@ -548,6 +665,12 @@ export interface Config {
     readonly port: number
     readonly idleSeconds: number
     readonly connectionsMax: number
+    readonly connectionsPerAddressMax: number
+    readonly headerBytesMax: number
+    readonly headersSeconds: number
+    /** 0: no client is too slow. */
+    readonly minBytesPerSecond: number
+    readonly slowSeconds: number
     readonly shutdownSeconds: number
     /** `http` or `https`, a host, perhaps a port, nothing behind; or empty. */
     readonly publicUrl: string
@@ -558,6 +681,7 @@ export interface Config {
       readonly requestsPerMinute: number
       readonly burst: number
     }
+    readonly tls: TlsConfig
   }
   readonly access: {
     readonly mode: 'open' | 'readOnly' | 'accounts'
@@ -618,6 +742,12 @@ export interface Config {
     /** 0: never by itself. */
     readonly everyDays: number
     readonly bytesPerSecond: number
+  }
+  readonly audit: {
+    readonly days: number
+    readonly pulls: boolean
+    /** Empty: none. */
+    readonly file: string
   }
   readonly log: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent'

@@ -4,7 +4,7 @@ import { isNetwork } from './addresses.js'
 import { configSchema, type Config } from './config-schema.js'
 import { JsonError, parseJson } from './oci/json.js'
 
-export type { Config } from './config-schema.js'
+export type { Config, TlsConfig } from './config-schema.js'
 
 /** Where settings come from; each beats the one before it. */
 export interface ConfigSources {
@@ -178,6 +178,7 @@ function apply(settings: Settings, keyPath: readonly string[], value: unknown): 
 function contradictions(config: Config): string[] {
   return [
     ...addressContradictions(config),
+    ...tlsContradictions(config),
     ...platformContradictions(config),
     ...storageContradictions(config),
     ...quotaContradictions(config),
@@ -204,6 +205,36 @@ function isOrigin(text: string): boolean {
   const { protocol, host, port } = new URL(text)
   const usualPort = protocol === 'https:' ? 443 : 80
   return [host, `${host}:${port || usualPort}`].some((name) => text === `${protocol}//${name}`)
+}
+
+function tlsContradictions({ http: { tls } }: Config): string[] {
+  const { mode, certificateFile, keyFile, clientCertificates, clientCaFile } = tls
+  if (mode !== 'off' && (certificateFile === '' || keyFile === '')) {
+    return [
+      `http.tls.certificateFile and http.tls.keyFile must be set when http.tls.mode is ${mode}; berth tls init makes both files.`,
+    ]
+  }
+  if (clientCertificates === 'none') {
+    return clientCaFile === ''
+      ? []
+      : [
+          'http.tls.clientCaFile has a meaning only when http.tls.clientCertificates is optional or required.',
+        ]
+  }
+  if (mode === 'off') {
+    return ['http.tls.clientCertificates has a meaning only when http.tls.mode is only or both.']
+  }
+  if (clientCaFile === '') {
+    return [
+      `http.tls.clientCaFile must be set when http.tls.clientCertificates is ${clientCertificates}.`,
+    ]
+  }
+  if (mode === 'both' && clientCertificates === 'required') {
+    return [
+      'http.tls.clientCertificates cannot be required when http.tls.mode is both, as clients can speak plain HTTP then.',
+    ]
+  }
+  return []
 }
 
 function platformContradictions({ manifests }: Config): string[] {

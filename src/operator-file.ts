@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import type { TlsConfig } from './config-schema.js'
 
 /** How whoever can read the data directory speaks to the server that has it. */
 export interface OperatorAccess {
@@ -8,6 +9,13 @@ export interface OperatorAccess {
   readonly url: string
   readonly token: string
   readonly pid: number
+  /**
+   * Where the server speaks nothing but TLS, the SHA-256 of the certificate that it shows, as Node.js
+   * writes it: whoever shows another is not the server.
+   */
+  readonly certificate?: string
+  /** What to show the server in return, where it asks each client for a certificate. */
+  readonly clientFiles?: { readonly certificateFile: string; readonly keyFile: string }
 }
 
 const fileName = 'berth.operator.json'
@@ -25,11 +33,12 @@ export function writeOperatorFile(directory: string, access: OperatorAccess): vo
 export function readOperatorFile(directory: string): OperatorAccess | undefined {
   try {
     const text = readFileSync(path.join(directory, fileName), 'utf8')
-    const { url, token, pid } = JSON.parse(text) as Partial<OperatorAccess>
+    const access = JSON.parse(text) as Partial<OperatorAccess>
+    const { url, token, pid } = access
     if (typeof url !== 'string' || typeof token !== 'string' || typeof pid !== 'number') {
       return undefined
     }
-    return { url, token, pid }
+    return { ...access, url, token, pid }
   } catch {
     return undefined
   }
@@ -39,8 +48,15 @@ export function removeOperatorFile(directory: string): void {
   rmSync(path.join(directory, fileName), { force: true, recursive: true })
 }
 
-/** The URL under which this machine reaches what listens at an address. */
-export function localUrl({ address, family, port }: AddressInfo): string {
+/**
+ * The URL under which this machine reaches what listens at an address: over plain HTTP where that is
+ * spoken.
+ */
+export function localUrl(
+  { address, family, port }: AddressInfo,
+  tlsMode: TlsConfig['mode'],
+): string {
   const reachable = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address
-  return `http://${family === 'IPv6' ? `[${reachable}]` : reachable}:${port}`
+  const scheme = tlsMode === 'only' ? 'https' : 'http'
+  return `${scheme}://${family === 'IPv6' ? `[${reachable}]` : reachable}:${port}`
 }

@@ -20,6 +20,14 @@ const FRAMEWORK_CODES: Readonly<Record<number, ErrorCode>> = {
  */
 const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 60, 503: 5 }
 
+/** Why requests were refused, for whoever writes that down. */
+const refusals = new WeakMap<FastifyRequest, ErrorCode>()
+
+/** The code that a request was refused with, if it was. */
+export function refusalCodeOf(request: FastifyRequest): ErrorCode | undefined {
+  return refusals.get(request)
+}
+
 export interface ErrorHandlerOptions {
   /** Told that the disk can no longer be trusted; no answer is sent. */
   readonly onDurabilityLost: (error: DurabilityLostError) => void
@@ -36,6 +44,7 @@ export function errorHandler({ onDurabilityLost, send }: ErrorHandlerOptions) {
       return
     }
     const refusal = refusalOf(error)
+    refusals.set(request, refusal.code)
     if (refusal.statusCode >= 500) request.log.error({ err: error }, 'request failed')
     // Without its 100 the client has not sent its body, and what it sends next is none either.
     if (request.headers.expect !== undefined && !request.raw.readableDidRead) {

@@ -111,10 +111,19 @@ class LazyChild implements FastifyBaseLogger {
   }
 }
 
+/** What {@link countSent} was told of each connection. */
+const sentPastNode = new WeakMap<Socket, number>()
+
 /** Bytes that went over a connection without Node.js, which therefore does not count them. */
 export function countSent(socket: Socket, byteCount: number): void {
   const { received, sent } = trafficBefore.get(socket) ?? nothing
   trafficBefore.set(socket, { received, sent: sent - byteCount })
+  sentPastNode.set(socket, bytesSentPastNode(socket) + byteCount)
+}
+
+/** All bytes that went over a connection without Node.js. */
+export function bytesSentPastNode(socket: Socket): number {
+  return sentPastNode.get(socket) ?? 0
 }
 
 function trafficSinceLast(socket: Socket): Traffic {

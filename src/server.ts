@@ -1,14 +1,24 @@
 import type { AddressInfo } from 'node:net'
+import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { assemble, type AssemblyOptions } from './assembly.js'
+import type { TlsConfig } from './config.js'
+import { noteStart } from './events/server-start.js'
+import type { AuditLog } from './events/audit.js'
 import type { Maintenance } from './gc/maintenance.js'
 import { ensureAdmin, type FirstAdmin } from './auth/first-admin.js'
 import { Housekeeping } from './housekeeping.js'
-import { localUrl, removeOperatorFile, writeOperatorFile } from './operator-file.js'
+import {
+  localUrl,
+  removeOperatorFile,
+  writeOperatorFile,
+  type OperatorAccess,
+} from './operator-file.js'
 import type { Registry, Stores } from './registry/registry.js'
+import { TlsPort } from './tls/tls-port.js'
 import { Unwinding } from './unwinding.js'
 
-export type ServerOptions = AssemblyOptions
+export type ServerOptions = Omit<AssemblyOptions, 'tlsPort'>
 
 export interface Server {
   readonly app: FastifyInstance
@@ -18,8 +28,11 @@ export interface Server {
   readonly stores: Stores
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   /** Made by this start, because there was nobody. */
   readonly firstAdmin?: FirstAdmin
+  /** Looks now whether the files of the certificate have changed; they are looked at every 5 s anyway. */
+  reloadCertificate(): Promise<void>
   /**
    * Accepts nothing more, lets requests under way end for `http.shutdownSeconds`, cuts those that
    * have not, and leaves the data in order.
@@ -31,38 +44,74 @@ export interface Server {
  * Opens the stores, migrates, builds, listens; and leaves a file in the data directory that tells the
  * command line how to reach it.
  *
- * @throws {@link DataDirectoryError}, {@link MigrationError}, and what `listen` throws
+ * @throws {@link CertificateError}, {@link DataDirectoryError}, {@link MigrationError}, and what `listen` throws
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, now = Date.now, onDurabilityLost } = options
-  const assembly = await assemble(options)
-  const { directory, stores, auth, app, registry, maintenance, operatorToken: token } = assembly
   const undo = new Unwinding()
-  undo.push(() => assembly.close())
   try {
+    const { tls } = config.http
+    // Before anything else is touched: it is what is most often wrong with a configuration.
+    const tlsPort = tls.mode === 'off' ? undefined : await TlsPort.open(tls, { log })
+    undo.push(() => tlsPort?.close())
+    const assembly = await assemble({ ...options, ...(tlsPort && { tlsPort }) })
+    const { directory, stores, audit, auth, app, registry, maintenance } = assembly
+    const { operatorToken: token } = assembly
+    undo.push(() => assembly.close())
     const firstAdmin =
       config.access.mode === 'accounts'
         ? await ensureAdmin(stores.metadata, auth.passwords, now)
         : undefined
     const { host, port } = config.http
-    await app.listen({ host, port })
+    // The framework takes every server that is not its own for one of plain HTTP.
+    const listenTextResolver = (url: string) =>
+      `Server listening at ${tls.mode === 'only' ? url.replace('http:', 'https:') : url}`
+    await app.listen({ host, port, listenTextResolver })
     const address = app.server.address() as AddressInfo
+    await noteStart({ audit, trail: stores.metadata.audit, config, log })
+    undo.push(() => audit.note({ action: 'server.stop' }))
     const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
     undo.push(() => housekeeping.stop())
     maintenance.start()
     undo.push(() => removeOperatorFile(directory))
-    try {
-      writeOperatorFile(directory, { url: localUrl(address), token, pid: process.pid })
-    } catch (error) {
-      log.warn({ err: error }, 'berth.operator.json cannot be written: no command can manage this')
+    const tellCommands = () => {
+      const access = { url: localUrl(address, tls.mode), token, pid: process.pid }
+      try {
+        writeOperatorFile(directory, { ...access, ...tlsAccess(tls, tlsPort) })
+      } catch (error) {
+        log.warn(
+          { err: error },
+          'berth.operator.json cannot be written: no command can manage this',
+        )
+      }
     }
+    tellCommands()
+    tlsPort?.onRenewed(tellCommands)
+    const reloadCertificate = async () => tlsPort?.reload()
     const close = () => undo.run()
     return {
-      ...{ app, address, stores, registry, housekeeping, maintenance, close },
+      ...{ app, address, stores, registry, housekeeping, maintenance, audit },
+      ...{ reloadCertificate, close },
       ...(firstAdmin && { firstAdmin }),
     }
   } catch (error) {
     await undo.run().catch((failure: unknown) => log.error({ err: failure }, 'closing has failed'))
     throw error
+  }
+}
+
+/** What a command needs to know in order to reach a port that speaks nothing but TLS. */
+function tlsAccess(
+  { mode, clientCertificates, certificateFile, keyFile }: TlsConfig,
+  tlsPort: TlsPort | undefined,
+): Pick<OperatorAccess, 'certificate' | 'clientFiles'> {
+  if (tlsPort === undefined || mode !== 'only') return {}
+  const clientFiles = {
+    certificateFile: path.resolve(certificateFile),
+    keyFile: path.resolve(keyFile),
+  }
+  return {
+    certificate: tlsPort.fingerprint,
+    ...(clientCertificates === 'required' && { clientFiles }),
   }
 }

@@ -20,6 +20,14 @@ export function lastMomentOf(text: string): number | undefined {
   return Number.isNaN(moment) ? undefined : moment
 }
 
+/** The first millisecond of what a text names, as {@link lastMomentOf} has its last. */
+export function firstMomentOf(text: string): number | undefined {
+  if (lastMomentOf(text) === undefined) return undefined
+  const [, date = '', minute = '00:00', second = '00', fraction = '', zone = ''] =
+    WRITTEN.exec(text) ?? []
+  return Date.parse(`${date}T${minute}:${second}${fraction}${zone}`)
+}
+
 /** Whether a text is a time as RFC 3339 has it: with its seconds and its zone. */
 export function isWholeTime(text: string): boolean {
   const [, , , second, , zone] = WRITTEN.exec(text) ?? []

@@ -2,16 +2,37 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { RegistryError, type ErrorCode } from './errors.js'
+import { SECURITY_HEADERS } from './security-headers.js'
+import { tcpSocketOf } from './tls/tcp-socket.js'
 import { API_VERSION, API_VERSION_HEADER } from './v2/answers.js'
 import { answerOf } from './v2/errors.js'
-
-/** Room for a Range header with a thousand parts, or a hundred tag parameters. */
-export const headerBytesMax = 64 * 1024
 
 const urlLengthMax = 32 * 1024
 
 /** What a client is still sending after its refusal is read and dropped for so long. */
 const drainMs = 10_000
+
+/** How long a request's headers may take is looked at so often in this time, at least. */
+const looksPerHeaders = 4
+const looksEveryMsMax = 10_000
+
+/** What Node.js wants to know of our limits when a server is made, of whichever kind. */
+export function serverOptions(limits: {
+  readonly headerBytesMax: number
+  readonly headersSeconds: number
+}): {
+  readonly maxHeaderSize: number
+  readonly headersTimeout: number
+  readonly connectionsCheckingInterval: number
+} {
+  const headersTimeout = limits.headersSeconds * 1000
+  return {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout,
+    // By itself it looks every half minute.
+    connectionsCheckingInterval: Math.min(looksEveryMsMax, headersTimeout / looksPerHeaders),
+  }
+}
 
 /** Limits and courtesies below the routes: what happens to connections rather than requests. */
 export function setUpTransport(
@@ -55,7 +76,7 @@ function cutUnusedConnections(app: FastifyInstance): void {
     socket.once('close', () => unused.delete(socket))
   })
   app.addHook('onRequest', async ({ raw }) => {
-    unused.delete(raw.socket)
+    unused.delete(tcpSocketOf(raw.socket))
   })
   app.addHook('preClose', async () => {
     isClosing = true
@@ -105,12 +126,20 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
     return
   }
   const code = CODE_OF_PARSER[error.code ?? ''] ?? 'REQUEST_INVALID'
-  const refusal = new RegistryError(code, 'this is not an HTTP request that the registry accepts')
+  refuseConnection(
+    socket,
+    new RegistryError(code, 'this is not an HTTP request that the registry accepts'),
+  )
+}
+
+/** Answers where there is no request to answer, and ends the connection. */
+export function refuseConnection(socket: Socket, refusal: RegistryError): void {
   const body = JSON.stringify(answerOf(refusal))
   socket.end(
     [
-      `HTTP/1.1 ${refusal.statusCode} ${code}`,
+      `HTTP/1.1 ${refusal.statusCode} ${refusal.code}`,
       `${API_VERSION_HEADER}: ${API_VERSION}`,
+      ...SECURITY_HEADERS.map(([name, value]) => `${name}: ${value}`),
       'Content-Type: application/json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { isWholeTime, lastMomentOf } from '../src/times.js'
+import { firstMomentOf, isWholeTime, lastMomentOf } from '../src/times.js'
 
 const zone = process.env['TZ']
 afterEach(() => {
@@ -24,6 +24,22 @@ describe('the last moment', () => {
     process.env['TZ'] = 'Europe/Berlin'
 
     expect(new Date(lastMomentOf(text) ?? NaN).toISOString()).toBe(time)
+  })
+
+  it.each([
+    ['2026-11-21T18:30:05.1Z', '2026-11-21T18:30:05.100Z'],
+    ['2026-11-21T18:30:05Z', '2026-11-21T18:30:05.000Z'],
+    ['2026-11-21T18:30-05:30', '2026-11-22T00:00:00.000Z'],
+    ['2026-11-21T18:30:05', '2026-11-21T17:30:05.000Z'],
+    ['2026-11-21', '2026-11-20T23:00:00.000Z'],
+    ['2026-07-21', '2026-07-20T22:00:00.000Z'],
+    ['2026-02-30', undefined],
+  ])('of %s comes after the first, %s', (text, time) => {
+    process.env['TZ'] = 'Europe/Berlin'
+
+    const first = firstMomentOf(text)
+
+    expect(first && new Date(first).toISOString()).toBe(time)
   })
 
   it.each([

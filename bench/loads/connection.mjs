@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { AnswerReader } from './answer-reader.mjs'
 
 const silentMsMax = 120_000
@@ -17,6 +18,7 @@ const outboxBytes = 64 * 1024
  * @typedef {object} Server
  * @property {string} host
  * @property {number} port
+ * @property {string} [ca] - of a server that speaks TLS, in PEM form
  */
 
 /**
@@ -49,24 +51,19 @@ export class Connection {
 
   #connected
 
-  constructor({ host, port }) {
+  constructor({ host, port, ca }) {
     this.#hostHeader = `Host: ${host}:${port}\r\n`
     this.#reader = new AnswerReader((answer) => this.#settle('resolve', answer))
     const onread = { buffer: inbox, callback: (length) => this.#receive(length) }
-    const socket = connect({
-      host,
-      port,
-      onread,
-      noDelay: true,
-      writableHighWaterMark: outboxBytes,
-    })
+    const options = { host, port, onread, noDelay: true, writableHighWaterMark: outboxBytes }
+    const socket = ca === undefined ? connect(options) : connectTls({ ...options, ca })
     this.#socket = socket
     socket.setTimeout(silentMsMax, () => socket.destroy(new Error('no answer')))
     socket.on('drain', () => this.#drained?.())
     socket.on('error', (error) => this.#fail(error))
     socket.on('close', () => this.#fail(new Error('the server has closed the connection')))
     this.#connected = new Promise((resolve, reject) => {
-      socket.once('connect', resolve)
+      socket.once(ca === undefined ? 'connect' : 'secureConnect', resolve)
       this.#waiting = { resolve, reject }
     })
   }

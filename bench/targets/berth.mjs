@@ -28,13 +28,28 @@ export const berthVerifyingReads = berthWith({
   settings: { BERTH_STORAGE_VERIFY_READS: 'true' },
 })
 
-function berthWith({ name, nodeOptions = [], settings = {} }) {
+function berthWith({ name, nodeOptions = [], settings = {}, ca }) {
   return {
     name,
     isOurs: true,
+    ca,
 
     /** The same with other settings. */
-    with: (others) => berthWith({ name, nodeOptions, settings: { ...settings, ...others } }),
+    with: (others) => berthWith({ name, nodeOptions, settings: { ...settings, ...others }, ca }),
+
+    /** The same over TLS alone. */
+    overTls: ({ certificateFile, keyFile, caText }) =>
+      berthWith({
+        name,
+        nodeOptions,
+        settings: {
+          ...settings,
+          BERTH_HTTP_TLS_MODE: 'only',
+          BERTH_HTTP_TLS_CERTIFICATE_FILE: certificateFile,
+          BERTH_HTTP_TLS_KEY_FILE: keyFile,
+        },
+        ca: caText,
+      }),
 
     /** @param {string} data - its data directory */
     start(workspace, data) {
@@ -43,7 +58,7 @@ function berthWith({ name, nodeOptions = [], settings = {} }) {
         command: process.execPath,
         args: [...nodeOptions, main, 'serve', '--host', '127.0.0.1', '--port', '0', '--data', data],
         env: { ...environmentWithout('BERTH_'), ...startEnvironment, ...settings },
-        listening: /^Berth listens on http:\/\/\S+:(\d+)$/m,
+        listening: /^Berth listens on https?:\/\/\S+:(\d+)$/m,
       })
     },
 

@@ -15,6 +15,10 @@ create table accounts (
   created_by text not null
 ) strict;
 
+create index accounts_kind_idx on accounts (kind, name);
+
+create index accounts_password_idx on accounts (name) where password_hash is not null;
+
 create table account_groups (
   id integer primary key autoincrement,
   name text not null unique,
@@ -49,13 +53,15 @@ create table tokens (
   last_used_at integer
 ) strict, without rowid;
 
-create index tokens_account_idx on tokens (account_id, kind, created_at);
+create index tokens_account_created_idx on tokens (account_id, kind, created_at);
 
-create index tokens_account_id_idx on tokens (account_id, id);
+create index tokens_account_idx on tokens (account_id, kind, id);
+
+create index tokens_kind_idx on tokens (kind, id);
 
 create index tokens_parent_idx on tokens (parent_id) where parent_id is not null;
 
-create index tokens_expires_idx on tokens (expires_at) where expires_at is not null;
+create index tokens_expires_idx on tokens (kind, expires_at) where expires_at is not null;
 
 create table grants (
   id integer primary key autoincrement,
@@ -114,14 +120,19 @@ create table signing_keys (
   valid_until integer
 ) strict, without rowid;
 
--- Grows with everything that may change what somebody may do, so that whoever keeps an answer in memory
--- knows when it is out of date.
+-- Grows with everything about accounts, grants and namespaces that may change what somebody may do, so that
+-- whoever keeps an answer in memory knows when it is out of date. Whether a repository is public is looked up
+-- each time.
 create table access_version (
   id integer primary key check (id = 1),
   version integer not null
 ) strict;
 
 insert into access_version (id, version) values (1, 1);
+
+create trigger accounts_inserted after insert on accounts begin
+  update access_version set version = version + 1;
+end;
 
 create trigger accounts_changed after update of is_admin, disabled_at, epoch, password_hash on accounts begin
   update access_version set version = version + 1;
@@ -139,7 +150,7 @@ create trigger group_members_deleted after delete on group_members begin
   update access_version set version = version + 1;
 end;
 
--- Refresh tokens are looked up whenever they are used.
+-- Each docker login may forget refresh tokens, and nothing is decided by them but the next login.
 create trigger tokens_deleted after delete on tokens when old.kind = 'personal' begin
   update access_version set version = version + 1;
 end;
@@ -175,3 +186,4 @@ end;
 create trigger signing_keys_deleted after delete on signing_keys begin
   update access_version set version = version + 1;
 end;
+

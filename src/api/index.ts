@@ -1,25 +1,37 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { guard, type Gate } from '../auth/guard.js'
+import type { Auth } from '../auth/auth.js'
+import { guard } from '../auth/guard.js'
 import type { Config } from '../config.js'
 import type { DurabilityLostError } from '../errors.js'
+import type { AuditLog } from '../events/audit.js'
 import type { Maintenance } from '../gc/maintenance.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
+import { accessRoutes } from './access.js'
+import { auditRoutes } from './audit.js'
 import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
+import { grantRoutes } from './grants.js'
+import { groupRoutes } from './groups.js'
 import { historyRoutes } from './history.js'
 import { acceptJson } from './json-bodies.js'
 import { manifestRoutes } from './manifests.js'
+import { namespaceRoutes } from './namespaces.js'
 import { describeRoutes, openApiRoutes } from './openapi.js'
+import { refuseOtherOrigins } from './origins.js'
 import { sendProblem } from './problems.js'
 import { gcRoutes } from './gc.js'
 import { repositoryRoutes } from './repositories.js'
 import { retentionRoutes } from './retention.js'
+import { robotRoutes } from './robots.js'
 import { runRoutes } from './runs.js'
+import { signingKeyRoutes } from './signing-keys.js'
 import { tagRoutes } from './tags.js'
+import { tokenRoutes } from './tokens.js'
 import { undoRoutes } from './undo.js'
 import { usageRoutes } from './usage.js'
+import { userRoutes } from './users.js'
 import { checkRequests, translatedCheck } from './validation.js'
 import { verifyRoutes } from './verify.js'
 
@@ -27,8 +39,9 @@ export interface ApiOptions {
   readonly config: Config
   readonly registry: Registry
   readonly maintenance: Maintenance
+  readonly audit: AuditLog
   readonly metadata: MetadataStore
-  readonly gate: Gate
+  readonly auth: Auth
   readonly now: () => number
   readonly onError: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 }
@@ -39,8 +52,10 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { config, registry, maintenance, metadata, gate, now, onError } = options
+  const { config, registry, maintenance, audit, metadata, auth, now, onError } = options
+  const { apiGate: gate, passwords, logins } = auth
   const { access } = gate
+  const { accounts } = metadata
   const { manifests } = registry
   const undoMs = config.undo.days * dayMs
   const endpoints = new Endpoints(app)
@@ -57,6 +72,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
     const parameters = Object.values(request.params as Record<string, string>)
     if (request.is404 || parameters.includes('')) endpoints.refuse(request, reply)
   })
+  refuseOtherOrigins(app, config.http)
   acceptJson(app)
   checkRequests(app)
   await describeRoutes(app)
@@ -68,6 +84,16 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
       await v1.register(historyRoutes, { metadata, access, now, undoMs })
       await v1.register(undoRoutes, { undo: registry.undo, access })
+      await v1.register(userRoutes, { accounts, passwords, now })
+      await v1.register(robotRoutes, { accounts, now })
+      await v1.register(groupRoutes, { accounts, now })
+      await v1.register(tokenRoutes, { accounts, now })
+      await v1.register(grantRoutes, { accounts, now })
+      await v1.register(namespaceRoutes, { accounts, now })
+      await v1.register(accessRoutes, { accounts })
+      await v1.register(signingKeyRoutes, {
+        ...{ accounts, now, keys: logins?.keys, tokenSeconds: config.access.tokenSeconds },
+      })
       await v1.register(gcRoutes, { config, metadata, collector: maintenance.collector })
       await v1.register(retentionRoutes, {
         config,
@@ -78,6 +104,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(usageRoutes, { usage: maintenance.usage })
       await v1.register(verifyRoutes, { metadata, verification: maintenance.verification })
       await v1.register(backupRoutes, { metadata, backups: maintenance.backups })
+      await v1.register(auditRoutes, { audit, trail: metadata.audit })
       await v1.register(runRoutes, { metadata })
       await v1.register(openApiRoutes)
     },

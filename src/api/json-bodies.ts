@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { RegistryError } from '../errors.js'
 import { JsonError, parseJson } from '../oci/json.js'
 import { contentTypeOf, invite } from '../request-bodies.js'
+import { changesState } from './origins.js'
 
 export const bodyBytesMax = 1024 * 1024
 
@@ -20,7 +21,7 @@ export function acceptJson(app: FastifyInstance): void {
         throw new RegistryError('REQUEST_INVALID', 'this takes no body')
       }
       if (!isJson(contentTypeOf(request))) {
-        throw new RegistryError('MEDIA_TYPE_INVALID', 'a body has the type application/json')
+        throw notJson()
       }
       try {
         return parseJson(body)
@@ -32,7 +33,16 @@ export function acceptJson(app: FastifyInstance): void {
       }
     },
   )
+  app.addHook('onRequest', async (request) => {
+    // Also where the body is empty, and so is parsed by nobody.
+    const type = contentTypeOf(request)
+    if (type !== undefined && changesState(request.method) && !isJson(type)) throw notJson()
+  })
   app.addHook('preParsing', async (request, reply) => invite(request, reply))
+}
+
+function notJson(): RegistryError {
+  return new RegistryError('MEDIA_TYPE_INVALID', 'a body has the type application/json')
 }
 
 function isJson(contentType: string | undefined): boolean {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
+import type { Visibility } from '../metadata/accounts.js'
 import type { RepositoryRecord } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { isRepositoryName, parseRepositoryName } from '../oci/reference.js'
@@ -28,7 +29,17 @@ interface DescribeRoute extends RepositoryRoute {
   Body: { readonly description: string }
 }
 
+interface VisibilityRoute extends RepositoryRoute {
+  Body: { readonly visibility: Visibility }
+}
+
 const descriptionLengthMax = 4000
+
+const visibility = {
+  type: 'string',
+  enum: ['private', 'public'],
+  description: 'public: where there are accounts, everybody may pull from it.',
+} as const
 
 const repositorySchema = {
   type: 'object',
@@ -47,11 +58,7 @@ const repositorySchema = {
       type: 'boolean',
       description: 'Whether the catalog shows it: it has a manifest, or a description.',
     },
-    visibility: {
-      type: 'string',
-      enum: ['private', 'public'],
-      description: 'public: where there are accounts, everybody may pull from it.',
-    },
+    visibility,
   },
 } as const
 
@@ -156,6 +163,33 @@ export async function repositoryRoutes(
       const { created } = await metadata.describeRepository({ repository, description, at: now() })
 
       if (created) reply.code(201).header('Location', repositoryUrl(repository))
+      return answerOf(await metadata.getRepositoryRecord(repository))
+    },
+  )
+
+  app.put<VisibilityRoute>(
+    '/repositories/:name/visibility',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'setVisibility',
+        summary: 'Makes a repository public, or private.',
+        tags: ['repositories'],
+        params: repositoryPath,
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['visibility'],
+          properties: { visibility },
+        },
+        response: { 200: repositorySchema, ...problems(400, 401, 403, 404, 507) },
+      },
+    },
+    async ({ params, body }) => {
+      const repository = parseRepositoryName(params.name)
+
+      await metadata.accounts.setVisibility(repository, body.visibility)
+
       return answerOf(await metadata.getRepositoryRecord(repository))
     },
   )

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Account, Accounts, StoredToken } from '../metadata/accounts.js'
 import { Recent } from '../recent.js'
 import { parseAuthorization } from './authorization.js'
@@ -16,7 +16,7 @@ const freshMs = 60_000
 
 /** Who tries to log in, and whether they could. */
 export interface LoginAttempt {
-  /** The name that was given; it may be nobody's. */
+  /** Of an account; empty for a name that nobody has, as people type passwords into the wrong field. */
   readonly name: string
   readonly address: string
   readonly succeeded: boolean
@@ -46,7 +46,8 @@ interface Remembered {
 export class Authenticator {
   readonly #accounts: Accounts
   readonly #options: AuthenticatorOptions
-  readonly #secret = randomBytes(32)
+  /** In front of what is hashed, so that nobody else can tell what a digest is of. */
+  readonly #secret = randomBytes(32).toString('base64')
   readonly #remembered = new Recent<Remembered>(rememberedMax)
 
   constructor(accounts: Accounts, options: AuthenticatorOptions) {
@@ -63,7 +64,7 @@ export class Authenticator {
   async identify(header: string | undefined, address: string): Promise<Identity | undefined> {
     if (header === undefined) return ANONYMOUS
     const version = await this.#accounts.getAccessVersion()
-    const key = createHmac('sha256', this.#secret).update(header).digest('base64')
+    const key = hash('sha256', this.#secret + header, 'base64')
     const known = this.#remembered.get(key)
     if (known && known.version === version && this.#options.now() < known.until) {
       const { identity } = known
@@ -104,11 +105,13 @@ export class Authenticator {
     if (password.startsWith(PERSONAL_PREFIX)) return this.#readToken(password, name, address)
     const account = await this.#accounts.findAccount(name)
     const storedHash = account?.isDisabled === false ? account.passwordHash : undefined
-    const decoy = account?.passwordHash ?? (await this.#accounts.findDecoyHash(name))
+    // Asked for in any case: that takes its time, too.
+    const neighbour = await this.#accounts.findDecoyHash(name)
+    const decoy = account?.passwordHash ?? neighbour
     const { passwords, onLogin, now } = this.#options
     const isRight = await passwords.isRight({ name, address, password, storedHash, decoy })
     const succeeded = isRight && account !== undefined && storedHash !== undefined
-    onLogin({ name, address, succeeded, by: 'password' })
+    onLogin({ name: account?.name ?? '', address, succeeded, by: 'password' })
     return succeeded ? { identity: identityOf(account), until: now() + freshMs } : undefined
   }
 
@@ -121,7 +124,7 @@ export class Authenticator {
       isAlive(token, now()) &&
       (name === undefined || name === token.account.name)
     onLogin({
-      name: name ?? token?.account.name ?? '',
+      name: token?.account.name ?? '',
       address,
       succeeded: isRight,
       by: 'token',

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
 import type { BearerAccess } from './scopes.js'
 import { ALGORITHM, type SigningKeys } from './signing-keys.js'
@@ -73,7 +72,6 @@ export class BearerTokens {
       .setIssuedAt(issuedAt)
       .setNotBefore(issuedAt)
       .setExpirationTime(issuedAt + seconds)
-      .setJti(randomUUID())
       .sign(key.signs)
     return { text, issuedAt: issuedAt * 1000, expiresInSeconds: seconds }
   }

@@ -1,9 +1,12 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
 import type { Accounts, SigningKey } from '../metadata/accounts.js'
 
 /** ECDSA on P-256 (RFC 7518, section 3.4). */
 export const ALGORITHM = 'ES256'
+
+/** It stands in every token, and no two keys are to have the same. */
+const idBytes = 9
 
 /** A signing key, ready to be used. */
 export interface LoadedKey {
@@ -42,7 +45,7 @@ export class SigningKeys {
     const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
     const at = this.#now()
     await this.#accounts.addSigningKey({
-      id: randomUUID(),
+      id: randomBytes(idBytes).toString('base64url'),
       privateKey: JSON.stringify(await exportJWK(privateKey)),
       at,
       othersUntil: at + overlapMs,

@@ -7,6 +7,7 @@ import { identityOf, isAlive, type Authenticator } from './authenticator.js'
 import type { BearerTokens } from './bearer-tokens.js'
 import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'
 import { createRefreshToken, hashOfToken } from './personal-tokens.js'
+import { callerOf, type RequestRate } from './request-rate.js'
 import { grantScopes, parseScopes, type BearerAccess } from './scopes.js'
 
 const formBytesMax = 64 * 1024
@@ -19,6 +20,7 @@ export interface TokenRoutesOptions {
   readonly authenticator: Authenticator
   readonly tokens: BearerTokens
   readonly now: () => number
+  readonly requestRate: RequestRate | undefined
   /** How long a refresh token is good for. */
   readonly refreshDays: number
 }
@@ -40,8 +42,10 @@ type Query = Readonly<Record<string, string | string[] | undefined>>
  */
 export async function tokenRoutes(
   app: FastifyInstance,
-  { accounts, access, authenticator, tokens, now, refreshDays }: TokenRoutesOptions,
+  options: TokenRoutesOptions,
 ): Promise<void> {
+  const { accounts, access, authenticator, tokens, now, requestRate, refreshDays } = options
+  app.decorateRequest('identity')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     '*',
@@ -49,17 +53,19 @@ export async function tokenRoutes(
     (_request, body, done) => done(null, body),
   )
   app.addHook('preParsing', async (request, reply) => invite(request, reply))
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
+    request.identity = ANONYMOUS
     reply.header('Cache-Control', 'no-store')
+    // By their address: who they are, they are about to say.
+    requestRate?.admit(callerOf(ANONYMOUS, request))
   })
 
   app.get<{ Querystring: Query }>('/token', async (request, reply) => {
     const { query, headers, ip } = request
     const identity = await authenticator.identify(headers.authorization, ip)
     // A bearer token is no proof of who somebody is: else it could make itself last for ever.
-    if (identity === undefined || ('bearer' in identity && identity.bearer)) {
-      return refuse(reply)
-    }
+    if (identity === undefined || ('bearer' in identity && identity.bearer)) return refuse(reply)
+    request.identity = identity
     const asked = {
       ...(query['scope'] !== undefined && { scope: query['scope'] }),
       clientId: single(query['client_id']),
@@ -80,12 +86,16 @@ export async function tokenRoutes(
       case 'password': {
         const name = form.get('username') ?? ''
         const identity = await authenticator.logIn(name, form.get('password') ?? '', request.ip)
-        return identity ? answer(reply, identity, asked) : refuse(reply)
+        if (identity === undefined) return refuse(reply)
+        request.identity = identity
+        return answer(reply, identity, asked)
       }
       case 'refresh_token': {
         const text = form.get('refresh_token') ?? ''
         const identity = await identityByRefresh(text)
-        return identity ? answer(reply, identity, asked, text) : refuse(reply)
+        if (identity === undefined) return refuse(reply)
+        request.identity = identity
+        return answer(reply, identity, asked, text)
       }
       default:
         throw new RegistryError('REQUEST_INVALID', 'grant_type must be password or refresh_token')

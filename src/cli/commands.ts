@@ -1,18 +1,36 @@
 import { ConfigError } from '../config.js'
+import { accessExplain } from './access.js'
 import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
 import { gc } from './gc.js'
+import { audit } from './audit.js'
+import { grantAdd, grantList, grantRemove } from './grants.js'
+import { groupAdd, groupDelete, groupJoin, groupLeave, groupList, groupMembers } from './groups.js'
 import { history } from './history.js'
 import { manifestDelete, manifestList, manifestShow } from './manifests.js'
-import { repoDescribe, repoList, repoShow } from './repositories.js'
+import { namespaceDelete, namespaceList, namespaceSet } from './namespaces.js'
+import { repoDescribe, repoList, repoShow, repoVisibility } from './repositories.js'
 import { restoreBackup } from './restore-backup.js'
 import { retentionPreview, retentionRun } from './retention.js'
+import { robotAdd, robotDelete, robotDisable, robotEnable, robotList } from './robots.js'
 import { runs } from './runs.js'
 import { serve } from './serve.js'
+import { signingKeyList, signingKeyRotate } from './signing-keys.js'
 import { storageUsage } from './storage-usage.js'
 import { tagDelete, tagList } from './tags.js'
+import { tokenCreate, tokenList, tokenRevoke } from './tokens.js'
 import { repoDelete, restore } from './undo.js'
+import { tlsInit } from './tls-init.js'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './usage.js'
+import {
+  userAdd,
+  userDelete,
+  userDisable,
+  userEnable,
+  userImport,
+  userList,
+  userPasswd,
+} from './users.js'
 import { verify } from './verify.js'
 import { version } from './version.js'
 
@@ -34,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   repoList,
   repoShow,
   repoDescribe,
+  repoVisibility,
   repoDelete,
   tagList,
   tagDelete,
@@ -41,7 +60,38 @@ export const COMMANDS: readonly Command[] = [
   manifestShow,
   manifestDelete,
   history,
+  audit,
   restore,
+  userAdd,
+  userList,
+  userPasswd,
+  userDisable,
+  userEnable,
+  userDelete,
+  userImport,
+  robotAdd,
+  robotList,
+  robotDisable,
+  robotEnable,
+  robotDelete,
+  groupAdd,
+  groupList,
+  groupMembers,
+  groupJoin,
+  groupLeave,
+  groupDelete,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
+  grantAdd,
+  grantList,
+  grantRemove,
+  namespaceSet,
+  namespaceList,
+  namespaceDelete,
+  accessExplain,
+  signingKeyList,
+  signingKeyRotate,
   gc,
   retentionPreview,
   retentionRun,
@@ -50,6 +100,7 @@ export const COMMANDS: readonly Command[] = [
   verify,
   backup,
   restoreBackup,
+  tlsInit,
   configCheck,
   configShow,
   configSchemaCommand,

@@ -14,8 +14,12 @@ export const configCheck: Command = {
   usage: '[--config FILE]',
   summary: 'Says what is wrong with a configuration, without starting.',
   help: sourcesHelp,
-  run(args) {
-    load(args)
+  async run(args) {
+    const { tls } = load(args).http
+    if (tls.mode !== 'off') {
+      const { checkedCertificates, readCertificateFiles } = await import('../tls/certificates.js')
+      checkedCertificates(await readCertificateFiles(tls), tls)
+    }
     process.stdout.write('The configuration is valid.\n')
     return EXIT_OK
   },

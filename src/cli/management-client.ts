@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { request, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request, type IncomingMessage } from 'node:http'
 import path from 'node:path'
 import type { Assembly } from '../assembly.js'
 import type { Problem } from '../api/problems.js'
@@ -8,6 +8,7 @@ import type { Config } from '../config.js'
 import { DataDirectoryError } from '../data-directory.js'
 import { errorCode } from '../errors.js'
 import { readOperatorFile, type OperatorAccess } from '../operator-file.js'
+import { connectPinned, OtherServerError } from './pinned-connection.js'
 import { EXIT_FAILED } from './usage.js'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
@@ -98,9 +99,8 @@ function accessOf(directory: string): OperatorAccess | undefined {
 }
 
 /** Whether this server is there, and knows its token: after a kill another may have its port. */
-async function isAnswering({ url, token }: OperatorAccess): Promise<boolean> {
-  const options = { method: 'GET', headers: headersFor(token, undefined) }
-  return ask(`${url}${base}/runs?limit=1`, options, undefined).then(
+async function isAnswering(access: OperatorAccess): Promise<boolean> {
+  return ask(access, 'GET', '/runs?limit=1', undefined).then(
     ({ status }) => status === 200,
     () => false,
   )
@@ -141,7 +141,7 @@ class OwnRegistry implements Management {
 }
 
 class RunningServer implements Management {
-  readonly #access: OperatorAccess
+  #access: OperatorAccess
   readonly #directory: string
 
   constructor(access: OperatorAccess, directory: string) {
@@ -150,16 +150,26 @@ class RunningServer implements Management {
   }
 
   async request<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    const { url, token } = this.#access
-    const content = body === undefined ? undefined : JSON.stringify(body)
     let answer: HttpAnswer
     try {
-      answer = await ask(url + base + path, { method, headers: headersFor(token, body) }, content)
+      answer = await this.#ask(method, path, body)
     } catch (error) {
       const reason = errorCode(error) ?? (error as Error).message
       throw new Error(this.#unreachable(reason), { cause: error })
     }
     return answerIn<T>(answer.status, answer.text)
+  }
+
+  /** The server may have got a new certificate since its file was read. */
+  async #ask(method: Method, path: string, body: unknown): Promise<HttpAnswer> {
+    try {
+      return await ask(this.#access, method, path, body)
+    } catch (error) {
+      const access = error instanceof OtherServerError ? accessOf(this.#directory) : undefined
+      if (access === undefined || access.certificate === this.#access.certificate) throw error
+      this.#access = access
+      return ask(access, method, path, body)
+    }
   }
 
   // The server goes on without us; of our connection it need not wait for the end.
@@ -204,11 +214,20 @@ interface HttpAnswer {
  * ask at some ports.)
  */
 async function ask(
-  url: string,
-  options: RequestOptions,
-  content: string | undefined,
+  { url, token, certificate, clientFiles }: OperatorAccess,
+  method: Method,
+  path: string,
+  body: unknown,
 ): Promise<HttpAnswer> {
-  const sent = request(url, { ...options, agent: false }).end(content)
+  const server = new URL(url)
+  const connection =
+    certificate === undefined ? undefined : await connectPinned(server, certificate, clientFiles)
+  const sent = request({
+    ...{ method, path: base + path, headers: headersFor(token, body) },
+    ...{ host: server.hostname.replace(/^\[|\]$/g, ''), port: server.port },
+    ...(connection ? { createConnection: () => connection } : { agent: false }),
+  })
+  sent.end(body === undefined ? undefined : JSON.stringify(body))
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   const pieces: Buffer[] = []
   for await (const piece of response) pieces.push(piece as Buffer)

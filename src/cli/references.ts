@@ -60,3 +60,13 @@ export function manifestPath({
 }): string {
   return `${repositoryPath(repository)}/manifests/${encodeURIComponent(digest)}`
 }
+
+/**
+ * The path of a user, a robot, a group, or whatever else has one name, behind `/api/v1`.
+ *
+ * @throws {@link UsageError} for no name at all
+ */
+export function namedPath(collection: string, name: string): string {
+  if (name === '') throw new UsageError('a name is missing')
+  return `/${collection}/${encodeURIComponent(name)}`
+}

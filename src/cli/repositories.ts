@@ -12,6 +12,7 @@ interface RepositoryAnswer {
   readonly description: string
   readonly logicalBytes: number
   readonly listed: boolean
+  readonly visibility: string
 }
 
 interface DeletedAnswer {
@@ -98,13 +99,26 @@ description away.`,
   },
 })
 
+export const repoVisibility: Command = managementCommand({
+  name: 'repo visibility',
+  summary: 'Makes a repository public, so that everybody may pull from it, or private.',
+  operands: ['REPOSITORY', 'public|private'],
+  options: {},
+  async run({ management, operands: [name = '', visibility = ''], print }) {
+    const path = `${repositoryPath(name)}/visibility`
+    const repository = await management.request<RepositoryAnswer>('PUT', path, { visibility })
+    print(repository, () => `${repository.name} is ${repository.visibility}.\n`)
+  },
+})
+
 function repositoryText(repository: RepositoryAnswer): string {
-  const { name, logicalBytes, createdAt, description, listed } = repository
+  const { name, logicalBytes, createdAt, description, listed, visibility } = repository
   return listText([
     ['repository', name],
     ['description', description],
     ['size', formatBytes(logicalBytes)],
     ['created', localTimeText(createdAt)],
+    ['visibility', visibility],
     ['in the catalog', listed ? 'yes' : 'no: it has neither a manifest nor a description'],
   ])
 }

@@ -17,7 +17,7 @@ export const serve: Command = {
   --data DIRECTORY  where everything is kept (dataDirectory)
 
 Options beat environment variables, and those beat the file. The first SIGTERM or SIGINT lets
-requests under way end; a second one does not.`,
+requests under way end; a second one does not. With audit.file set, SIGHUP opens that file again.`,
   async run(args) {
     const options = parseOptions(args, {
       config: { type: 'string' },
@@ -54,9 +54,13 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   }).catch((error: unknown) => {
     throw explained(error, config)
   })
+  // Without a file the signal ends the process, as that of a terminal that was closed should.
+  if (config.audit.file !== '') process.on('SIGHUP', () => void server.audit.reopen())
   process.stdout.write(welcome(config, file, server.address))
   warnAboutOpenAccess(config, server)
   if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))
+
+  if (config.http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
 
   const signal = await stopped
   // Before anything else: without a listener the next signal ends the process on its own terms.
@@ -94,7 +98,9 @@ function explained(error: unknown, { http: { host, port } }: Config): unknown {
 /** What a person wants to know first. */
 function welcome(config: Config, file: string | undefined, address: AddressInfo): string {
   const registry = `${reachableHost(address)}:${address.port}`
-  return `Berth listens on http://${registry}
+  const { mode } = config.http.tls
+  const listens = mode === 'only' ? `https://${registry}` : `http://${registry}`
+  return `Berth listens on ${listens}${mode === 'both' ? `, and on https://${registry}` : ''}
   data    ${path.resolve(config.dataDirectory)}
   config  ${file === undefined ? `none (neither --config nor ${CONFIG_FILE_VARIABLE} names a file)` : path.resolve(file)}
 

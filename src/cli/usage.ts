@@ -14,7 +14,8 @@ export type Options = NonNullable<ParseArgsConfig['options']>
 /**
  * Splits the arguments of a command into its options and what else it is given.
  *
- * @param operands - what it is to be given, in order; in brackets where it may be left out
+ * @param operands - what it is to be given, in order; in brackets where it may be left out; with dots
+ *   behind the last where there may be more of it
  * @throws {@link UsageError} for options it does not have, and for too many or too few operands
  */
 export function parseArguments<T extends Options>(
@@ -33,7 +34,8 @@ export function parseArguments<T extends Options>(
 
 function requireOperands(given: readonly string[], operands: readonly string[]): void {
   const missing = operands.slice(given.length).find((operand) => !operand.startsWith('['))
-  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  if (missing !== undefined) throw new UsageError(`${missing.replace(/\.+$/, '')} is missing`)
+  if (operands.at(-1)?.endsWith('...')) return
   const extra = given[operands.length]
   if (extra !== undefined) throw new UsageError(`Unexpected argument '${extra}'`)
 }

@@ -8,7 +8,14 @@ import type {
 } from '../metadata/metadata-store.js'
 import { formatBytes } from '../byte-sizes.js'
 import type { FileRemovals } from '../registry/file-removals.js'
-import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
+import {
+  Runs,
+  SCHEDULE,
+  type BegunRun,
+  type Ending,
+  type RunsOptions,
+  type RunUnderWay,
+} from './runs.js'
 
 export interface CollectorOptions extends RunsOptions {
   readonly undoMs: number
@@ -125,7 +132,7 @@ export class Collector {
       return undefined
     })
     if (plan === undefined) return
-    const { ended } = await this.#runs.begin({}, 'schedule', { removed: NOTHING }, async (run) =>
+    const { ended } = await this.#runs.begin({}, SCHEDULE, { removed: NOTHING }, async (run) =>
       this.#isTooMuch(plan)
         ? this.#braked(plan, { isAsked: false })
         : this.#remove(terms, plan, { isConfirmed: false, ...run }),

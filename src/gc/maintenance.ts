@@ -1,5 +1,6 @@
 import path from 'node:path'
 import type { Config } from '../config.js'
+import type { AuditLog } from '../events/audit.js'
 import type { RetentionRule } from '../metadata/metadata-store.js'
 import type { Registry, Stores } from '../registry/registry.js'
 import { berthVersion } from '../version.js'
@@ -30,6 +31,9 @@ const pullsMs = 5_000
 /** How often is looked whether it is time to verify. */
 const verifyMs = 60_000
 
+/** How often events of the audit trail are forgotten. */
+const auditMs = 60_000
+
 /** How often is looked whether retention is due. */
 const retentionMs = 60_000
 
@@ -40,9 +44,12 @@ export function createMaintenance(
   { metadata, blobs }: Stores,
   { damage, manifests, pulls, removals }: Registry,
   config: Config,
-  given: Omit<RunsOptions, 'metadata'> & Pick<BackupsOptions, 'openCopy' | 'openFiles'>,
+  given: Omit<RunsOptions, 'metadata' | 'audit'> & { readonly audit: AuditLog } & Pick<
+      BackupsOptions,
+      'openCopy' | 'openFiles'
+    >,
 ): Maintenance {
-  const { gc, undo, history } = config
+  const { gc, undo, history, audit } = config
   const options = { ...given, metadata }
   const { log, now, onDurabilityLost } = options
   const undoMs = undo.days * dayMs
@@ -108,6 +115,9 @@ export function createMaintenance(
       repeat('verification', verifyMs, () => verification.beginIfDue())
       repeat('gc', gc.everySeconds * 1000, collect)
       repeat('retention', retentionMs, () => retention.runIfDue())
+      repeat('audit retention', auditMs, (signal) =>
+        given.audit.forget(now() - audit.days * dayMs, signal),
+      )
     },
     async close() {
       const stopped = repeated.map((one) => one.stop())

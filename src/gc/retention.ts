@@ -10,7 +10,14 @@ import type {
 } from '../metadata/metadata-store.js'
 import type { Manifests } from '../registry/manifests.js'
 import type { Pulls } from '../registry/pulls.js'
-import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
+import {
+  Runs,
+  SCHEDULE,
+  type BegunRun,
+  type Ending,
+  type RunsOptions,
+  type RunUnderWay,
+} from './runs.js'
 
 export interface RetentionOptions
   extends RunsOptions, Pick<RetentionTerms, 'rules' | 'neverDeleted'> {
@@ -108,7 +115,7 @@ export class Retention {
     if (rules.length === 0 || everyMs === 0 || this.isRunning) return
     const [last] = await metadata.listRuns({ kind: 'retention', limit: 1 })
     if (last !== undefined && last.startedAt + everyMs > now()) return
-    const { ended } = await this.begin({}, 'schedule')
+    const { ended } = await this.begin({}, SCHEDULE)
     await ended
   }
 

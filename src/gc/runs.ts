@@ -1,13 +1,18 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { DurabilityLostError, RegistryError } from '../errors.js'
+import { BERTH, type AuditLog } from '../events/audit.js'
 import type { MetadataStore, Run, RunKind, RunStatus } from '../metadata/metadata-store.js'
 
 export interface RunsOptions {
   readonly metadata: MetadataStore
+  readonly audit: Pick<AuditLog, 'note'>
   readonly log: FastifyBaseLogger
   readonly now: () => number
   readonly onDurabilityLost: (error: DurabilityLostError) => void
 }
+
+/** Who begins what is due by the clock. */
+export const SCHEDULE = 'schedule'
 
 /** How a run has ended. */
 export interface Ending<Report> {
@@ -16,6 +21,9 @@ export interface Ending<Report> {
   /** Where a later one can go on with it. */
   readonly position?: string
 }
+
+/** What an end is in the audit trail: the brake has refused the rest of it. */
+const RESULTS = { done: 'done', braked: 'refused', failed: 'failed', stopped: 'failed' } as const
 
 /** How often is written down how far a run has come. */
 const progressMs = 2_000
@@ -86,7 +94,11 @@ export class Runs<Report extends object> {
       release()
       throw error
     }
-    return this.#leave(id, report, work, release)
+    // Of what somebody has asked for, the request tells.
+    if (identity === SCHEDULE) {
+      this.#options.audit.note({ action: `${kind}.begin`, details: { options: asked, run: id } })
+    }
+    return this.#leave({ id, identity, report }, work, release)
   }
 
   /**
@@ -95,7 +107,7 @@ export class Runs<Report extends object> {
    * @throws {@link RegistryError} `CONFLICT`
    */
   async goOn(
-    { id, report, position }: Run,
+    { id, identity, report, position }: Run,
     work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
   ): Promise<BegunRun<Report>> {
     const release = this.#occupy()
@@ -105,7 +117,7 @@ export class Runs<Report extends object> {
       release()
       throw error
     }
-    return this.#leave(id, report as Report, work, release)
+    return this.#leave({ id, identity, report: report as Report }, work, release)
   }
 
   /**
@@ -152,16 +164,28 @@ export class Runs<Report extends object> {
   }
 
   #leave(
-    id: number,
-    report: Report,
+    { id, identity, report }: { id: number; identity: string; report: Report },
     work: (run: RunUnderWay<Report>) => Promise<Ending<Report>>,
     release: () => void,
   ): BegunRun<Report> {
     const ended = this.#recorded(id, report, work, release).finally(release)
+    void ended.then(
+      ({ status }) => this.#noteEnd(id, identity, status),
+      () => this.#noteEnd(id, identity, 'failed'),
+    )
     this.#ending.add(ended)
     // Whoever waits for it learns of its failure; nobody need.
     ended.catch(() => undefined).finally(() => this.#ending.delete(ended))
     return { id, ended }
+  }
+
+  #noteEnd(run: number, identity: string, status: Ending<Report>['status']): void {
+    this.#options.audit.note({
+      actor: identity === SCHEDULE ? BERTH : identity,
+      action: `${this.#kind}.end`,
+      result: RESULTS[status],
+      details: { run, ...(status !== 'done' && { status }) },
+    })
   }
 
   async #recorded(

@@ -10,7 +10,14 @@ import {
   type VerifyRequest,
   type VerifyState,
 } from '../registry/verify/verify-run.js'
-import { Runs, type BegunRun, type Ending, type RunsOptions, type RunUnderWay } from './runs.js'
+import {
+  Runs,
+  SCHEDULE,
+  type BegunRun,
+  type Ending,
+  type RunsOptions,
+  type RunUnderWay,
+} from './runs.js'
 
 export interface VerificationOptions
   extends RunsOptions, Omit<VerifyContext, 'repair' | 'identity' | 'signal' | 'checked' | 'find'> {
@@ -73,7 +80,7 @@ export class Verification {
     const nextAt = await this.#nextContentAt(last)
     if (nextAt === undefined || nextAt > now()) return
     if (last && this.#canGoOn(last)) await this.#goOn(last)
-    else await this.#begin({ content: true, repair: false, confirm: false }, 'schedule')
+    else await this.#begin({ content: true, repair: false, confirm: false }, SCHEDULE)
   }
 
   /** What has been run, and what will be. */

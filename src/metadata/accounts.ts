@@ -19,11 +19,16 @@ export type AccountKind = 'user' | 'robot'
  * name that nothing has.
  */
 export interface Accounts {
-  /** Grows with everything that may change what somebody may do. */
+  /**
+   * Grows with everything that may change what somebody may do, but for the visibility of repositories.
+   */
   getAccessVersion(): Promise<number>
 
   /** By its name. */
   findAccount(name: string): Promise<Account | undefined>
+
+  /** As people look at it. */
+  findAccountRecord(name: string): Promise<AccountRecord | undefined>
 
   /** By its id, which no other account will ever have. */
   findAccountById(id: number): Promise<Account | undefined>
@@ -43,14 +48,22 @@ export interface Accounts {
   /** @throws {@link RegistryError} `CONFLICT` when the name is taken */
   addAccount(account: NewAccount): Promise<void>
 
-  /** Adds users with their passwords, or none of them. @throws {@link RegistryError} `CONFLICT` naming one whose name is taken */
+  /**
+   * Adds users with their passwords, or none of them.
+   *
+   * @throws {@link RegistryError} `CONFLICT` with the names that are taken; some of them when they are many
+   */
   importUsers(users: readonly ImportedUser[], change: Change): Promise<void>
 
   /** Changes what is given. A new password or a lock ends what was let in before: refresh tokens, and bearer tokens. */
   changeAccount(change: AccountChange): Promise<void>
 
-  /** With its tokens, grants and memberships; namespaces it owns have no owner then. */
-  deleteAccount(name: string): Promise<void>
+  /**
+   * With its tokens, grants and memberships; namespaces it owns have no owner then.
+   *
+   * @param kind - what it must be, if that matters
+   */
+  deleteAccount(name: string, kind?: AccountKind): Promise<void>
 
   /** @throws {@link RegistryError} `CONFLICT` when the name is taken */
   addGroup(name: string, change: Change): Promise<void>
@@ -70,7 +83,10 @@ export interface Accounts {
   /** @returns false when it was none */
   removeMember(group: string, account: string): Promise<boolean>
 
-  /** Adds a token, and forgets what has expired; of refresh tokens an account keeps the last hundred. */
+  /**
+   * Adds a token. Forgets refresh tokens that have expired, and personal ones that have for three months;
+   * of refresh tokens an account keeps the last hundred.
+   */
   addToken(token: NewToken): Promise<void>
 
   /** The token of which this is the hash, with its account; also when either is over. */
@@ -79,7 +95,7 @@ export interface Accounts {
   /** By its id. */
   findTokenById(id: string): Promise<StoredToken | undefined>
 
-  /** Those of an account, or of all, by id. */
+  /** Those of one kind, of an account or of all, by id. */
   listTokens(query: TokensQuery): Promise<Page<TokenRecord>>
 
   /** With the refresh tokens that were made for it. @returns false when there is none */
@@ -122,11 +138,14 @@ export interface Accounts {
   /** @throws {@link RegistryError} `NAME_UNKNOWN` */
   setVisibility(repository: RepositoryName, visibility: Visibility): Promise<void>
 
-  /** Repositories that have a blob and are not deleted, by name. */
+  /** Repositories that have a blob and are not deleted; in no order that means anything, but always the same. */
   listBlobHolders(digest: Digest, page: PageRequest): Promise<Page<RepositoryName>>
 
-  /** Of a pattern: up to `limit` repositories of the catalog that it has; reads no more than a few thousand names. */
-  listMatching(pattern: string, limit: number): Promise<RepositoryName[]>
+  /**
+   * Of a pattern: up to `limit` repositories of the catalog that it has. Reads no more than a few thousand
+   * names: also with none found there may be more.
+   */
+  listMatching(pattern: string, limit: number): Promise<Page<RepositoryName>>
 
   /** The one that signs, and those whose signatures are still believed. */
   listSigningKeys(at: number): Promise<SigningKey[]>
@@ -180,6 +199,8 @@ export interface ImportedUser {
 
 export interface AccountChange {
   readonly name: string
+  /** What it must be, if that matters. */
+  readonly kind?: AccountKind
   readonly passwordHash?: string
   readonly isAdmin?: boolean
   readonly isDisabled?: boolean
@@ -233,7 +254,7 @@ export interface StoredToken extends Omit<TokenRecord, 'account'> {
 
 export interface TokensQuery extends PageRequest {
   readonly account?: string
-  readonly kind?: TokenKind
+  readonly kind: TokenKind
 }
 
 export interface TokenUse {
@@ -241,10 +262,16 @@ export interface TokenUse {
   readonly at: number
 }
 
-/** Whom a grant is for. */
+/** Whom a grant is for. Whoever names a robot as a user, or a user as a robot, is told `ACCOUNT_UNKNOWN`. */
 export type GrantSubject =
-  | { readonly kind: 'account' | 'group'; readonly name: string }
+  | { readonly kind: AccountKind | 'group'; readonly name: string }
   | { readonly kind: 'signed-in' | 'anonymous' }
+
+/** Whose a namespace is. */
+export interface NamespaceOwner {
+  readonly kind: 'user' | 'group'
+  readonly name: string
+}
 
 export interface NewGrant extends Change {
   readonly subject: GrantSubject
@@ -277,17 +304,17 @@ export type HeldRight =
       readonly pattern: string
       readonly actions: readonly Action[]
     }
-  | { readonly kind: 'namespace'; readonly name: string; readonly owner: GrantSubject }
+  | { readonly kind: 'namespace'; readonly name: string; readonly owner: NamespaceOwner }
 
 export interface NewNamespace extends Change {
   readonly name: string
-  readonly owner?: GrantSubject & { readonly kind: 'account' | 'group' }
+  readonly owner?: NamespaceOwner
   readonly defaultVisibility: Visibility
 }
 
 export interface Namespace {
   readonly name: string
-  readonly owner?: GrantSubject & { readonly kind: 'account' | 'group' }
+  readonly owner?: NamespaceOwner
   readonly defaultVisibility: Visibility
   readonly createdAt: number
   readonly createdBy: string

@@ -16,7 +16,7 @@ const NOT_IN_TAGS = /[^a-zA-Z0-9._-]/g
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 
 /** Clients cap `host/name` at 255 characters; distribution caps the name alone. */
-const nameLengthMax = 255
+export const nameLengthMax = 255
 
 /**
  * Parses a repository name that a client sent.

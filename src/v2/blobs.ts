@@ -5,6 +5,7 @@ import type { StoredBlob } from '../metadata/metadata-store.js'
 import { parseDigest } from '../oci/digest.js'
 import { parseRepositoryName } from '../oci/reference.js'
 import type { Blobs } from '../registry/blobs.js'
+import { setContentPolicy } from '../security-headers.js'
 import type { ByteRange } from '../storage/blob-store.js'
 import { accelRedirect } from './accel-redirect.js'
 import { FOREVER, isKnownToClient, sendEmpty } from './answers.js'
@@ -73,6 +74,7 @@ export async function blobRoutes(
 }
 
 function setBlobHeaders(reply: FastifyReply, { digest }: StoredBlob): void {
+  setContentPolicy(reply)
   reply.header('Docker-Content-Digest', digest)
   reply.header('Accept-Ranges', 'bytes')
   reply.header('ETag', `"${digest}"`)

@@ -8,7 +8,8 @@ import { parseContentRange } from './ranges.js'
 
 /**
  * The bytes of a request's body as they come. Whoever stops early leaves the connection usable: the
- * client can still be told why. An early end is a {@link RegistryError} `SIZE_INVALID`.
+ * client can still be told why. An early end is a {@link RegistryError} `SIZE_INVALID`, or what has cut
+ * it short.
  */
 function bodyOf(request: FastifyRequest, reply: FastifyReply): ByteSource {
   return {
@@ -61,12 +62,16 @@ class BodyFlow implements ByteFlow {
   readonly #cut = (cause?: unknown): void => {
     if (this.#isOver) return
     this.stop()
-    this.#sink.end(
-      new RegistryError('SIZE_INVALID', 'the connection ended before the whole body had arrived', {
-        cause,
-      }),
-    )
+    this.#sink.end(cause instanceof RegistryError ? cause : tornBody(cause))
   }
+}
+
+function tornBody(cause: unknown): RegistryError {
+  return new RegistryError(
+    'SIZE_INVALID',
+    'the connection ended before the whole body had arrived',
+    { cause },
+  )
 }
 
 /**

@@ -6,6 +6,7 @@ import type { StoredManifest } from '../metadata/metadata-store.js'
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
 import { contentTypeOf } from '../request-bodies.js'
+import { setContentPolicy } from '../security-headers.js'
 import { FOREVER, isKnownToClient, sendEmpty, warn } from './answers.js'
 import { readBody } from './bodies.js'
 
@@ -113,6 +114,7 @@ function isAnsweredByHeaders(
   { digest, mediaType }: StoredManifest,
 ): boolean {
   const isTag = !request.params.reference.includes(':')
+  setContentPolicy(reply)
   reply.header('Docker-Content-Digest', digest)
   reply.header('ETag', `"${digest}"`)
   reply.header('Cache-Control', isTag ? 'no-cache' : FOREVER)

@@ -47,10 +47,23 @@ describe('a configuration without any settings', () => {
         port: 5000,
         idleSeconds: 300,
         connectionsMax: 10_000,
+        connectionsPerAddressMax: 1000,
+        headerBytesMax: 65_536,
+        headersSeconds: 60,
+        minBytesPerSecond: 100,
+        slowSeconds: 300,
         shutdownSeconds: 30,
         publicUrl: '',
         trustedProxies: [],
         rateLimit: { requestsPerMinute: 0, burst: 300 },
+        tls: {
+          mode: 'off',
+          certificateFile: '',
+          keyFile: '',
+          caFile: '',
+          clientCertificates: 'none',
+          clientCaFile: '',
+        },
       },
       access: { mode: 'open', tokenSeconds: 300, refreshDays: 90 },
       storage: {
@@ -77,6 +90,7 @@ describe('a configuration without any settings', () => {
       retention: { everyHours: 24, rules: [] },
       quotas: [],
       verify: { everyDays: 30, bytesPerSecond: 64 * 1024 * 1024 },
+      audit: { days: 90, pulls: false, file: '' },
       log: { level: 'info', format: 'auto' },
     })
   })
@@ -150,6 +164,8 @@ describe('settings from the environment', () => {
       // It has a meaning only together with this one.
       ...(key === 'manifests.indexPlatforms' && { BERTH_MANIFESTS_INDEX_CHILDREN: 'listed' }),
       ...(other === 'listed' && { BERTH_MANIFESTS_INDEX_PLATFORMS: 'linux/amd64' }),
+      ...(key.startsWith('http.tls.client') && tlsForClients),
+      ...(key === 'http.tls.mode' && tlsFiles),
       [environmentName(key.split('.'))]: textOf(other),
     })
 
@@ -411,6 +427,32 @@ describe('settings that cannot be used', () => {
       { storage: { verifyReads: true, accelRedirect: '/berth-blobs' } },
       'storage.verifyReads cannot be on where storage.accelRedirect lets nginx send files that nobody has read.',
     ],
+    [
+      { http: { tls: { mode: 'only' } } },
+      'http.tls.certificateFile and http.tls.keyFile must be set when http.tls.mode is only; berth tls init makes both files.',
+    ],
+    [
+      { http: { tls: { mode: 'both', certificateFile: 'a' } } },
+      'http.tls.certificateFile and http.tls.keyFile must be set when http.tls.mode is both; berth tls init makes both files.',
+    ],
+    [
+      { http: { tls: { clientCaFile: 'a' } } },
+      'http.tls.clientCaFile has a meaning only when http.tls.clientCertificates is optional or required.',
+    ],
+    [
+      { http: { tls: { clientCertificates: 'required', clientCaFile: 'a' } } },
+      'http.tls.clientCertificates has a meaning only when http.tls.mode is only or both.',
+    ],
+    [
+      { http: { tls: { ...withTls('only'), clientCertificates: 'optional' } } },
+      'http.tls.clientCaFile must be set when http.tls.clientCertificates is optional.',
+    ],
+    [
+      {
+        http: { tls: { ...withTls('both'), clientCertificates: 'required', clientCaFile: 'c' } },
+      },
+      'http.tls.clientCertificates cannot be required when http.tls.mode is both, as clients can speak plain HTTP then.',
+    ],
   ])('are told when they contradict each other: %j', async (settings, problem) => {
     const problems = await problemsOf(() => loadFile(settings))
 
@@ -491,19 +533,42 @@ describe('settings that cannot be used', () => {
   })
 })
 
-/** Another value that the setting can have. */
+function withTls(mode: 'only' | 'both') {
+  return { mode, certificateFile: 'a', keyFile: 'b' }
+}
+
+const tlsFiles = {
+  BERTH_HTTP_TLS_CERTIFICATE_FILE: '/tls/server.crt',
+  BERTH_HTTP_TLS_KEY_FILE: '/tls/server.key',
+}
+
+/** What goes together with each of the settings about certificates of clients. */
+const tlsForClients = {
+  ...tlsFiles,
+  BERTH_HTTP_TLS_MODE: 'only',
+  BERTH_HTTP_TLS_CLIENT_CERTIFICATES: 'optional',
+  BERTH_HTTP_TLS_CLIENT_CA_FILE: '/tls/clients.crt',
+}
+
 /** A value as it is written in an environment variable. */
 function textOf(value: unknown): string {
   const isEntries = Array.isArray(value) && value.some((entry) => typeof entry === 'object')
   return isEntries ? JSON.stringify(value) : String(value)
 }
 
+/** Another value that the setting can have. */
 function otherThan(key: string, value: unknown): unknown {
   const others: Record<string, unknown> = {
     dataDirectory: '/elsewhere',
     'http.host': '0.0.0.0',
     'http.publicUrl': 'https://registry.example.com',
     'http.trustedProxies': ['10.0.0.0/8', '::1'],
+    'http.tls.mode': 'only',
+    'http.tls.certificateFile': '/elsewhere/server.crt',
+    'http.tls.keyFile': '/elsewhere/server.key',
+    'http.tls.caFile': '/elsewhere/ca.crt',
+    'http.tls.clientCertificates': 'required',
+    'http.tls.clientCaFile': '/elsewhere/clients.crt',
     'access.mode': 'readOnly',
     'storage.sendfile': false,
     'storage.accelRedirect': '/elsewhere',
@@ -518,6 +583,8 @@ function otherThan(key: string, value: unknown): unknown {
     'retention.rules': [{ repositories: 'team/**', tags: ['**'], keepNewest: 3, keepTags: ['v*'] }],
     'tags.immutable': [{ repositories: 'team/**', tags: 'v*' }],
     'tags.protected': [{ repositories: '**', tags: 'latest' }],
+    'audit.pulls': true,
+    'audit.file': '/var/log/berth/audit.jsonl',
     'log.level': 'debug',
     'log.format': 'json',
   }

@@ -35,6 +35,7 @@ it('measures every row where neither docker-registry nor strace is, and leaves n
   expect(sections.map(({ name, rows }) => `${name}: ${rows.length}`)).toEqual([
     'manifests: 8',
     'pulls: 8',
+    'tls: 2',
     'pushes: 18',
     'tiny: 2',
     'mixed: 2',

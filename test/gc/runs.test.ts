@@ -13,17 +13,23 @@ async function startRuns(onRecorded: (progress: RunProgress) => Promise<void>) {
   onTestFinished(() => store.close())
   const metadata = new Proxy<MetadataStore>(store, {
     get(target, name: keyof MetadataStore) {
-      const member = target[name]
-      if (name !== 'recordRun') return typeof member === 'function' ? member.bind(target) : member
+      if (name !== 'recordRun') return memberOf(target, name)
       return async (progress: RunProgress) => {
         await target.recordRun(progress)
         await onRecorded(progress)
       }
     },
   })
-  const options = { metadata, log: pino({ level: 'silent' }), now: Date.now }
+  const audit = { note: () => undefined }
+  const options = { metadata, audit, log: pino({ level: 'silent' }), now: Date.now }
   const runs = new Runs('gc', { ...options, onDurabilityLost: () => undefined })
   return { runs, store }
+}
+
+/** A member as the store itself has it. */
+function memberOf(store: MetadataStore, name: keyof MetadataStore): unknown {
+  const member: unknown = Reflect.get(store, name)
+  return typeof member === 'function' ? (member.bind(store) as unknown) : member
 }
 
 const nothing = async () => ({ status: 'done', report: {} }) as const

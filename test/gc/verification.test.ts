@@ -797,6 +797,7 @@ async function openVerification(
   const finishRemovals = () => removals.finish()
   return new Verification({
     ...{ metadata, blobs, log, now, finishRemovals },
+    audit: { note: () => undefined },
     damage: new Damage(metadata, log, { now, finishRemovals: () => removals.finishSoon() }),
     onDurabilityLost: () => undefined,
     everyMs: 30 * 24 * 60 * 60 * 1000,

@@ -64,7 +64,9 @@ describe('the operator file', () => {
     ['::', 'IPv6', 'http://[::1]:5000'],
     ['::1', 'IPv6', 'http://[::1]:5000'],
   ])('says how %s is reached', (address, family, url) => {
-    expect(localUrl({ address, family, port: 5000 })).toBe(url)
+    expect(localUrl({ address, family, port: 5000 }, 'off')).toBe(url)
+    expect(localUrl({ address, family, port: 5000 }, 'both')).toBe(url)
+    expect(localUrl({ address, family, port: 5000 }, 'only')).toBe(url.replace('http', 'https'))
   })
 })
 

@@ -6,7 +6,8 @@ import { operatorTokenOf } from './server.js'
 type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
 
 /** What nobody but the operator may ask. */
-const OPERATORS = /^\/(backup|gc|retention|runs|verify)\b/
+const OPERATORS =
+  /^\/(access|audit|backup|gc|grants|groups|namespaces|retention|robots|runs|signing-keys|tokens|users|verify)\b|\/visibility$/
 
 /**
  * A request to the management API, whatever comes of it.

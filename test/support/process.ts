@@ -12,6 +12,8 @@ export interface RunOptions {
   /** Variables besides those that every process needs; no `BERTH_` one comes from outside. */
   readonly environment?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** What stands on its standard input; nothing by default. */
+  readonly input?: string
 }
 
 /** One `berth …` in a process of its own; killed when the test is over. */
@@ -23,12 +25,14 @@ export class BerthProcess {
   stdout = ''
   stderr = ''
 
-  constructor(args: readonly string[], { environment = {}, cwd }: RunOptions = {}) {
+  constructor(args: readonly string[], { environment = {}, cwd, input }: RunOptions = {}) {
     this.#child = spawn(process.execPath, [main, ...args], {
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
       ...(cwd !== undefined && { cwd }),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
+    // It may end before it has read anything.
+    this.#child.stdin?.on('error', () => undefined).end(input)
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
       this.#tell()

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 
 /** One TCP connection to a server, for what an HTTP client would not let us send. */
@@ -30,6 +31,21 @@ export class RawConnection {
     })
     onTestFinished(() => void socket.destroy())
     return new RawConnection(socket)
+  }
+
+  /** The same over TLS; fails like a client that does not trust the server. */
+  static async openTls(port: number, options: ConnectionOptions): Promise<RawConnection> {
+    const socket = connectTls({ port, host: '127.0.0.1', ...options })
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve).once('error', reject)
+    })
+    onTestFinished(() => void socket.destroy())
+    return new RawConnection(socket)
+  }
+
+  /** The SHA-256 of the certificate that the server has shown. */
+  get shownCertificate(): string | undefined {
+    return (this.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256
   }
 
   write(text: string | Buffer): void {

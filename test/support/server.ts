@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { pino } from 'pino'
+import { pino, type Logger } from 'pino'
 import { onTestFinished } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { loadConfig, type Config } from '../../src/config.js'
@@ -21,6 +21,8 @@ export interface StartOptions {
   /** Where the data is; a folder of the test's own when absent. */
   readonly dataDirectory?: string
   readonly now?: () => number
+  /** Where its log goes; nowhere when absent. */
+  readonly log?: Logger
   readonly onDurabilityLost?: (error: DurabilityLostError) => void
 }
 
@@ -46,7 +48,7 @@ export async function startTestServer(options: StartOptions = {}): Promise<TestS
   const config = testConfig(dataDirectory, options.config)
   const server = await startServer({
     config,
-    log: pino({ level: 'silent' }),
+    log: options.log ?? pino({ level: 'silent' }),
     ...(options.now && { now: options.now }),
     onDurabilityLost:
       options.onDurabilityLost ??

@@ -41,6 +41,7 @@ export class AccountReads {
   readonly #passwordFrom: Statement<[string], string>
   readonly #list: Statement<[string, number], RecordRow>
   readonly #listKind: Statement<[string, string, number], RecordRow>
+  readonly #record: Statement<[string], RecordRow>
   readonly #groupsOf: Statement<[number], string>
   readonly #groups: Statement<[string, number], GroupRow>
   readonly #group: Statement<[string], number>
@@ -64,6 +65,7 @@ export class AccountReads {
     this.#listKind = connection.prepare(
       `select ${recordColumns} from accounts where name > ? and kind = ? order by name limit ?`,
     )
+    this.#record = connection.prepare(`select ${recordColumns} from accounts where name = ?`)
     this.#groupsOf = connection
       .prepare<[number], string>(
         `select g.name from group_members m join account_groups g on g.id = m.group_id
@@ -94,6 +96,11 @@ export class AccountReads {
   findById(id: number): Account | undefined {
     const row = this.#byId.get(id)
     return row && accountOf(row)
+  }
+
+  findRecord(name: string): AccountRecord | undefined {
+    const row = this.#record.get(name)
+    return row && this.#recordOf(row)
   }
 
   hasUsers(): boolean {

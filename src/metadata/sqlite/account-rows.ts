@@ -26,13 +26,20 @@ export function accountOf(row: AccountRow): Account {
 
 /** Whom a grant is for, as its row with the names joined to it has it. */
 export interface SubjectRow {
-  readonly subject: GrantSubject['kind']
+  readonly subject: 'account' | 'group' | 'signed-in' | 'anonymous'
   readonly account: string | null
+  readonly account_kind: AccountKind | null
   readonly group_name: string | null
 }
 
-export function subjectOf({ subject, account, group_name: group }: SubjectRow): GrantSubject {
-  if (subject === 'account') return { kind: subject, name: account ?? '' }
-  if (subject === 'group') return { kind: subject, name: group ?? '' }
-  return { kind: subject }
+export function subjectOf(row: SubjectRow): GrantSubject {
+  switch (row.subject) {
+    case 'account':
+      return { kind: row.account_kind ?? 'user', name: row.account ?? '' }
+    case 'group':
+      return { kind: 'group', name: row.group_name ?? '' }
+    case 'signed-in':
+    case 'anonymous':
+      return { kind: row.subject }
+  }
 }

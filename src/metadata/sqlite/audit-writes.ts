@@ -14,7 +14,9 @@ export class AuditWrites {
     )
     this.#forget = connection.prepare(
       `delete from audit_events where id in (
-         select id from audit_events where at < @before order by at limit @limit)`,
+         select id from audit_events where at < @before and id is not
+           (select id from audit_events where action = 'server.start' order by at desc, id desc limit 1)
+         order by at limit @limit)`,
     )
   }
 

@@ -9,13 +9,17 @@ import type {
   GrantsQuery,
   HeldRight,
   Namespace,
+  NamespaceOwner,
   SigningKey,
   Visibility,
 } from '../accounts.js'
 import type { Page, PageRequest } from '../metadata-store.js'
 import { subjectOf, type SubjectRow } from './account-rows.js'
+import { accountUnknown } from './account-writes.js'
 import type { Connection } from './connection.js'
+import { groupUnknown } from './group-writes.js'
 import { pageOf } from './pages.js'
+import { FIRST_NAME, rangeOf } from './visible-repositories.js'
 
 interface GrantRow extends SubjectRow {
   readonly id: number
@@ -41,8 +45,8 @@ interface KeyRow {
   readonly valid_until: number | null
 }
 
-const grantColumns = `g.id, g.subject, a.name as account, o.name as group_name, g.pattern, g.actions,
-  g.created_at, g.created_by`
+const grantColumns = `g.id, g.subject, a.name as account, a.kind as account_kind, o.name as group_name,
+  g.pattern, g.actions, g.created_at, g.created_by`
 
 const namespaceColumns = `n.name, a.name as account, o.name as group_name, n.default_visibility,
   n.created_at, n.created_by`
@@ -55,14 +59,16 @@ const namesMax = 5000
 
 const namesBatch = 500
 
-/** Sorts behind every name. */
-const LAST = '\u{10ffff}'
-
 /** What somebody may do, and where. */
 export class GrantReads {
   readonly #version: Statement<[], number>
   readonly #byId: Statement<[number], GrantRow>
   readonly #after: Statement<[number, number], GrantRow>
+  readonly #ofAccount: Statement<[number, number, number], GrantRow>
+  readonly #ofGroup: Statement<[number, number, number], GrantRow>
+  readonly #ofSubject: Statement<[string, number, number], GrantRow>
+  readonly #accountId: Statement<[string, string], number>
+  readonly #groupId: Statement<[string], number>
   readonly #rights: Statement<[{ readonly account: number }], GrantRow>
   readonly #rightsOfAnybody: Statement<[], GrantRow>
   readonly #owned: Statement<[{ readonly account: number }], NamespaceRow>
@@ -86,6 +92,20 @@ export class GrantReads {
     this.#after = connection.prepare(
       `select ${grantColumns} from grants g ${grantsWithNames} where g.id > ? order by g.id limit ?`,
     )
+    const grantsOf = (condition: string) =>
+      `select ${grantColumns} from grants g ${grantsWithNames}
+       where ${condition} and g.id > ? order by g.id limit ?`
+    this.#ofAccount = connection.prepare(grantsOf('g.account_id = ?'))
+    this.#ofGroup = connection.prepare(grantsOf('g.group_id = ?'))
+    this.#ofSubject = connection.prepare(
+      grantsOf(`g.subject = ? and g.subject in ('signed-in', 'anonymous')`),
+    )
+    this.#accountId = connection
+      .prepare<[string, string], number>('select id from accounts where name = ? and kind = ?')
+      .pluck()
+    this.#groupId = connection
+      .prepare<[string], number>('select id from account_groups where name = ?')
+      .pluck()
     this.#rightsOfAnybody = connection.prepare(
       `select ${grantColumns} from grants g ${grantsWithNames} where g.subject = 'anonymous'`,
     )
@@ -121,7 +141,8 @@ export class GrantReads {
       `select r.id, r.name from repository_blobs rb
        cross join blobs b on b.digest = rb.digest and b.damaged_at is null
        cross join repositories r on r.id = rb.repository_id
-       where rb.digest = ? and rb.repository_id > ? and substr(r.name, 1, 1) <> '#' order by rb.repository_id limit ?`,
+       where rb.digest = ? and rb.repository_id > ? and r.name >= '${FIRST_NAME}'
+       order by rb.repository_id limit ?`,
     )
     this.#names = connection
       .prepare<[string, string, number], RepositoryName>(
@@ -145,18 +166,11 @@ export class GrantReads {
   }
 
   list({ subject, after = 0, limit }: GrantsQuery): Page<Grant> {
-    const found: Grant[] = []
-    let last = after
-    for (;;) {
-      const rows = this.#after.all(last, limit + 1)
-      for (const row of rows) {
-        const grant = grantOf(row)
-        if (subject === undefined || isSame(grant.subject, subject)) found.push(grant)
-        if (found.length > limit) return pageOf(found, limit)
-        last = row.id
-      }
-      if (rows.length <= limit) return pageOf(found, limit)
-    }
+    const rows =
+      subject === undefined
+        ? this.#after.all(after, limit + 1)
+        : this.#listOf(subject, after, limit + 1)
+    return pageOf(rows.map(grantOf), limit)
   }
 
   listRightsOf(account: number | undefined): HeldRight[] {
@@ -164,7 +178,7 @@ export class GrantReads {
     const owned = this.#owned.all({ account }).map((row): HeldRight => ({
       kind: 'namespace',
       name: row.name,
-      owner: ownerOf(row) ?? { kind: 'account', name: '' },
+      owner: ownerOf(row) ?? { kind: 'user', name: '' },
     }))
     return [...owned, ...this.#rights.all({ account }).map(rightOf)]
   }
@@ -182,7 +196,6 @@ export class GrantReads {
     return this.#visibility.get(repository)
   }
 
-  /** In no order that means anything, but always the same. */
   listBlobHolders(digest: Digest, { after, limit }: PageRequest): Page<RepositoryName> {
     const afterId = after === undefined ? 0 : (this.#repositoryId.get(after) ?? 0)
     const rows = this.#holders.all(digest, afterId, limit + 1)
@@ -192,20 +205,22 @@ export class GrantReads {
     )
   }
 
-  listMatching(text: string, limit: number): RepositoryName[] {
+  listMatching(text: string, limit: number): Page<RepositoryName> {
     const pattern = parsePattern(text)
-    const found: RepositoryName[] = []
-    let from = pattern.prefix
+    const entries: RepositoryName[] = []
+    const { from: first, below } = rangeOf(pattern)
+    let from = first
     for (let read = 0; read < namesMax; read += namesBatch) {
-      const names = this.#names.all(from, pattern.prefix + LAST, namesBatch)
+      const names = this.#names.all(from, below, namesBatch)
       for (const name of names) {
-        if (pattern.matches(name)) found.push(name)
-        if (found.length === limit) return found
+        if (!pattern.matches(name)) continue
+        if (entries.length === limit) return { entries, hasMore: true }
+        entries.push(name)
       }
-      if (names.length < namesBatch) break
+      if (names.length < namesBatch) return { entries, hasMore: false }
       from = `${names.at(-1) ?? ''}\0`
     }
-    return found
+    return { entries, hasMore: true }
   }
 
   listSigningKeys(at: number): SigningKey[] {
@@ -215,6 +230,25 @@ export class GrantReads {
       createdAt: row.created_at,
       ...(row.valid_until !== null && { validUntil: row.valid_until }),
     }))
+  }
+
+  #listOf(subject: GrantSubject, after: number, limit: number): GrantRow[] {
+    switch (subject.kind) {
+      case 'user':
+      case 'robot': {
+        const id = this.#accountId.get(subject.name, subject.kind)
+        if (id === undefined) throw accountUnknown(subject.name, subject.kind)
+        return this.#ofAccount.all(id, after, limit)
+      }
+      case 'group': {
+        const id = this.#groupId.get(subject.name)
+        if (id === undefined) throw groupUnknown(subject.name)
+        return this.#ofGroup.all(id, after, limit)
+      }
+      case 'signed-in':
+      case 'anonymous':
+        return this.#ofSubject.all(subject.kind, after, limit)
+    }
   }
 }
 
@@ -245,12 +279,8 @@ function namespaceOf(row: NamespaceRow): Namespace {
   }
 }
 
-function ownerOf({ account, group_name: group }: NamespaceRow): Namespace['owner'] {
-  if (account !== null) return { kind: 'account', name: account }
+function ownerOf({ account, group_name: group }: NamespaceRow): NamespaceOwner | undefined {
+  if (account !== null) return { kind: 'user', name: account }
   if (group !== null) return { kind: 'group', name: group }
   return undefined
-}
-
-function isSame(a: GrantSubject, b: GrantSubject): boolean {
-  return a.kind === b.kind && ('name' in a ? a.name : '') === ('name' in b ? b.name : '')
 }

@@ -69,7 +69,7 @@ export class GrantWrites {
 
   putGrant({ subject, pattern, actions, at, identity }: NewGrant): Grant {
     const row = this.#put.get(
-      subject.kind,
+      isAccount(subject.kind) ? 'account' : subject.kind,
       this.#accountOf(subject),
       this.#groupOf(subject),
       pattern,
@@ -112,10 +112,15 @@ export class GrantWrites {
   }
 
   #accountOf(subject: GrantSubject): number | null {
-    return subject.kind === 'account' ? this.#accounts.get(subject.name) : null
+    if (subject.kind !== 'user' && subject.kind !== 'robot') return null
+    return this.#accounts.get(subject.name, subject.kind)
   }
 
   #groupOf(subject: GrantSubject): number | null {
     return subject.kind === 'group' ? this.#groups.get(subject.name) : null
   }
+}
+
+function isAccount(kind: GrantSubject['kind']): boolean {
+  return kind === 'user' || kind === 'robot'
 }

@@ -11,7 +11,7 @@ import type { Visibility } from '../accounts.js'
 import type { Page } from '../metadata-store.js'
 import type { Connection } from './connection.js'
 import { endOfTime, pageOf } from './pages.js'
-import { LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
+import { FIRST_NAME, LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
 
 interface RepositoryRow {
   readonly name: RepositoryName
@@ -31,9 +31,6 @@ interface DeletedRow {
 }
 
 const columns = 'name, created_at, description, logical_bytes, listed, visibility'
-
-/** Sorts before every name, and behind what deleted repositories are called. */
-const FIRST = '0'
 
 /** Repositories as people look at them. */
 export class RepositoryRecords {
@@ -62,7 +59,7 @@ export class RepositoryRecords {
 
   async list(query: RepositoriesQuery): Promise<Page<RepositoryRecord>> {
     const { prefix = '', after, limit, viewer } = query
-    const first = prefix > FIRST ? prefix : FIRST
+    const first = prefix > FIRST_NAME ? prefix : FIRST_NAME
     // Nothing sorts between a name and the same with a zero behind it.
     const from = after !== undefined && after >= first ? `${after}\0` : first
     const below = prefix + LAST_NAME

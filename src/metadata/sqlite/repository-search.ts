@@ -3,7 +3,7 @@ import type { Statement } from 'better-sqlite3'
 import type { RepositoryName } from '../../oci/reference.js'
 import type { Viewer } from '../metadata-store.js'
 import type { Connection } from './connection.js'
-import { LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
+import { FIRST_NAME, LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
 
 /** The characters of repository names: a term with any other is in none. */
 const POSSIBLE = /^[a-z0-9._/-]*$/
@@ -78,7 +78,7 @@ export class RepositorySearch {
     return [...found].slice(0, limit)
   }
 
-  /** As `find`, for somebody who may see only some; of what they may not see no more than so much is read. */
+  /** As `find`, for somebody who may see only some. */
   async findVisible(text: string, limit: number, viewer: Viewer): Promise<RepositoryName[]> {
     const term = text.toLowerCase()
     if (!POSSIBLE.test(term)) return []
@@ -96,20 +96,24 @@ export class RepositorySearch {
     limit: number,
     viewer: Viewer,
   ): Promise<readonly RepositoryName[]> {
-    if (term.length < indexedLengthMin) {
-      const all = await this.#visible.list(viewer, { from: '', below: LAST_NAME }, readMax)
-      return all.entries.filter((name) => name.includes(term))
+    const found = new Set<RepositoryName>()
+    let isWhole = false
+    if (term.length >= indexedLengthMin) {
+      let last = 0
+      for (let read = 0; read < readMax && found.size < 2 * limit && !isWhole; read += batch) {
+        const rows = this.#containingAfter.all(`"${term}"`, last, batch)
+        const names = rows.map(({ name }) => name)
+        for (const name of this.#visible.visibleOf(viewer, names)) found.add(name)
+        isWhole = rows.length < batch
+        last = rows.at(-1)?.id ?? last
+        await turn()
+      }
     }
-    const found: RepositoryName[] = []
-    let last = 0
-    for (let read = 0; read < readMax && found.length < 2 * limit; read += batch) {
-      const rows = this.#containingAfter.all(`"${term}"`, last, batch)
-      for (const { name } of rows) if (this.#visible.isVisible(viewer, name)) found.push(name)
-      const end = rows.at(-1)
-      if (end === undefined || rows.length < batch) break
-      last = end.id
-      await turn()
+    // Many have it in their names whom they may not see: among those whom they may it is found as well.
+    if (!isWhole && found.size < 2 * limit) {
+      const all = await this.#visible.list(viewer, { from: FIRST_NAME, below: LAST_NAME }, readMax)
+      for (const name of all.entries) if (name.includes(term)) found.add(name)
     }
-    return found
+    return [...found]
   }
 }

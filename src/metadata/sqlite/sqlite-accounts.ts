@@ -3,6 +3,7 @@ import type { RepositoryName } from '../../oci/reference.js'
 import type {
   Account,
   AccountChange,
+  AccountKind,
   AccountRecord,
   Accounts,
   AccountsQuery,
@@ -38,6 +39,11 @@ export class SqliteAccounts implements Accounts {
   readonly #tokens: TokenReads
   readonly #grants: GrantReads
   readonly #writer: Writer
+  /**
+   * Only this process writes to the database, and all that changes the version goes through here: between two
+   * changes nobody need look.
+   */
+  #version: number | undefined
 
   constructor(connection: Connection, writer: Writer) {
     this.#accounts = new AccountReads(connection)
@@ -46,12 +52,17 @@ export class SqliteAccounts implements Accounts {
     this.#writer = writer
   }
 
-  getAccessVersion(): Promise<number> {
-    return reading(() => this.#grants.getVersion())
+  async getAccessVersion(): Promise<number> {
+    this.#version ??= await reading(() => this.#grants.getVersion())
+    return this.#version
   }
 
   findAccount(name: string): Promise<Account | undefined> {
     return reading(() => this.#accounts.find(name))
+  }
+
+  findAccountRecord(name: string): Promise<AccountRecord | undefined> {
+    return reading(() => this.#accounts.findRecord(name))
   }
 
   findAccountById(id: number): Promise<Account | undefined> {
@@ -118,7 +129,7 @@ export class SqliteAccounts implements Accounts {
     return reading(() => this.#grants.listBlobHolders(digest, page))
   }
 
-  listMatching(pattern: string, limit: number): Promise<RepositoryName[]> {
+  listMatching(pattern: string, limit: number): Promise<Page<RepositoryName>> {
     return reading(() => this.#grants.listMatching(pattern, limit))
   }
 
@@ -127,43 +138,43 @@ export class SqliteAccounts implements Accounts {
   }
 
   addAccount(account: NewAccount): Promise<void> {
-    return this.#writer.write('addAccount', account)
+    return this.#changed(this.#writer.write('addAccount', account))
   }
 
   importUsers(users: readonly ImportedUser[], change: Change): Promise<void> {
-    return this.#writer.write('importUsers', users, change)
+    return this.#changed(this.#writer.write('importUsers', users, change))
   }
 
   changeAccount(change: AccountChange): Promise<void> {
-    return this.#writer.write('changeAccount', change)
+    return this.#changed(this.#writer.write('changeAccount', change))
   }
 
-  deleteAccount(name: string): Promise<void> {
-    return this.#writer.write('deleteAccount', name)
+  deleteAccount(name: string, kind?: AccountKind): Promise<void> {
+    return this.#changed(this.#writer.write('deleteAccount', name, kind))
   }
 
   addGroup(name: string, change: Change): Promise<void> {
-    return this.#writer.write('addGroup', name, change)
+    return this.#changed(this.#writer.write('addGroup', name, change))
   }
 
   deleteGroup(name: string): Promise<void> {
-    return this.#writer.write('deleteGroup', name)
+    return this.#changed(this.#writer.write('deleteGroup', name))
   }
 
   addMember(group: string, account: string): Promise<boolean> {
-    return this.#writer.write('addMember', group, account)
+    return this.#changed(this.#writer.write('addMember', group, account))
   }
 
   removeMember(group: string, account: string): Promise<boolean> {
-    return this.#writer.write('removeMember', group, account)
+    return this.#changed(this.#writer.write('removeMember', group, account))
   }
 
   addToken(token: NewToken): Promise<void> {
-    return this.#writer.write('addToken', token)
+    return this.#changed(this.#writer.write('addToken', token))
   }
 
   revokeToken(id: string): Promise<boolean> {
-    return this.#writer.write('revokeToken', id)
+    return this.#changed(this.#writer.write('revokeToken', id))
   }
 
   touchTokens(uses: readonly TokenUse[]): Promise<void> {
@@ -171,26 +182,34 @@ export class SqliteAccounts implements Accounts {
   }
 
   putGrant(grant: NewGrant): Promise<Grant> {
-    return this.#writer.write('putGrant', grant)
+    return this.#changed(this.#writer.write('putGrant', grant))
   }
 
   removeGrant(id: number): Promise<boolean> {
-    return this.#writer.write('removeGrant', id)
+    return this.#changed(this.#writer.write('removeGrant', id))
   }
 
   putNamespace(namespace: NewNamespace): Promise<void> {
-    return this.#writer.write('putNamespace', namespace)
+    return this.#changed(this.#writer.write('putNamespace', namespace))
   }
 
   removeNamespace(name: string): Promise<boolean> {
-    return this.#writer.write('removeNamespace', name)
+    return this.#changed(this.#writer.write('removeNamespace', name))
   }
 
   setVisibility(repository: RepositoryName, visibility: Visibility): Promise<void> {
-    return this.#writer.write('setVisibility', repository, visibility)
+    return this.#changed(this.#writer.write('setVisibility', repository, visibility))
   }
 
   addSigningKey(key: NewSigningKey): Promise<void> {
-    return this.#writer.write('addSigningKey', key)
+    return this.#changed(this.#writer.write('addSigningKey', key))
+  }
+
+  async #changed<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write
+    } finally {
+      this.#version = undefined
+    }
   }
 }

@@ -1,5 +1,4 @@
-import type { AuditEvent, AuditQuery, AuditTrail, StoredAuditEvent } from '../audit.js'
-import type { Page } from '../metadata-store.js'
+import type { AuditEvent, AuditPage, AuditQuery, AuditTrail } from '../audit.js'
 import { AuditReads } from './audit-reads.js'
 import { reading, type Connection } from './connection.js'
 import type { Writer } from './writer.js'
@@ -14,7 +13,7 @@ export class SqliteAuditTrail implements AuditTrail {
     this.#writer = writer
   }
 
-  listAudit(query: AuditQuery): Promise<Page<StoredAuditEvent>> {
+  listAudit(query: AuditQuery): Promise<AuditPage> {
     return reading(() => this.#reads.list(query))
   }
 

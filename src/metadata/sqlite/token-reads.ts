@@ -2,6 +2,7 @@ import type { Statement } from 'better-sqlite3'
 import type { StoredToken, TokenKind, TokenRecord, TokenScope, TokensQuery } from '../accounts.js'
 import type { Page } from '../metadata-store.js'
 import { accountOf, type AccountRow } from './account-rows.js'
+import { accountUnknown } from './account-writes.js'
 import type { Connection } from './connection.js'
 import { pageOf } from './pages.js'
 
@@ -37,8 +38,12 @@ const storedColumns = `${columns}, t.parent_id, a.id as account_id, a.kind as ac
 export class TokenReads {
   readonly #byHash: Statement<[string], StoredRow>
   readonly #byId: Statement<[string], StoredRow>
-  readonly #list: Statement<[string, number], TokenRow & { readonly account: string }>
-  readonly #listOfAccount: Statement<[string, string, number], TokenRow & { account: string }>
+  readonly #list: Statement<[string, string, number], TokenRow & { readonly account: string }>
+  readonly #listOfAccount: Statement<
+    [number, string, string, number],
+    TokenRow & { account: string }
+  >
+  readonly #accountId: Statement<[string], number>
 
   constructor(connection: Connection) {
     this.#byHash = connection.prepare(
@@ -50,13 +55,16 @@ export class TokenReads {
     )
     this.#list = connection.prepare(
       `select ${columns}, a.name as account from tokens t join accounts a on a.id = t.account_id
-       where t.id > ? order by t.id limit ?`,
+       where t.kind = ? and t.id > ? order by t.id limit ?`,
     )
     this.#listOfAccount = connection.prepare(
       `select ${columns}, a.name as account from accounts a
        cross join tokens t on t.account_id = a.id
-       where a.name = ? and t.id > ? order by t.id limit ?`,
+       where a.id = ? and t.kind = ? and t.id > ? order by t.id limit ?`,
     )
+    this.#accountId = connection
+      .prepare<[string], number>('select id from accounts where name = ?')
+      .pluck()
   }
 
   find(secretHash: string): StoredToken | undefined {
@@ -68,20 +76,17 @@ export class TokenReads {
   }
 
   list({ account, kind, after = '', limit }: TokensQuery): Page<TokenRecord> {
-    const found: TokenRecord[] = []
-    let last = after
-    for (;;) {
-      const rows =
-        account === undefined
-          ? this.#list.all(last, limit + 1)
-          : this.#listOfAccount.all(account, last, limit + 1)
-      for (const row of rows) {
-        if (kind === undefined || row.kind === kind) found.push(recordOf(row))
-        if (found.length > limit) return pageOf(found, limit)
-        last = row.id
-      }
-      if (rows.length <= limit) return pageOf(found, limit)
-    }
+    const rows =
+      account === undefined
+        ? this.#list.all(kind, after, limit + 1)
+        : this.#listOfAccount.all(this.#idOf(account), kind, after, limit + 1)
+    return pageOf(rows.map(recordOf), limit)
+  }
+
+  #idOf(account: string): number {
+    const id = this.#accountId.get(account)
+    if (id === undefined) throw accountUnknown(account)
+    return id
   }
 }
 

@@ -6,6 +6,9 @@ import type { Connection } from './connection.js'
 /** Each docker login makes one; somebody who has so many machines can log in again. */
 const refreshTokensMax = 100
 
+/** So long people can still see that one of theirs has expired, and so why something fails. */
+const expiredShownMs = 90 * 24 * 60 * 60 * 1000
+
 /** How many that have expired one write forgets. */
 const forgottenMax = 100
 
@@ -13,8 +16,8 @@ const forgottenMax = 100
 export class TokenWrites {
   readonly #accounts: AccountWrites
   readonly #add: Statement<unknown[]>
-  readonly #forgetExpired: Statement<[number]>
-  readonly #forgetOldest: Statement<[{ readonly account: number }]>
+  readonly #forgetExpired: Statement<[string, number]>
+  readonly #forgetOldest: Statement<[{ readonly account: number; readonly added: string }]>
   readonly #revoke: Statement<[string]>
   readonly #touch: Statement<[number, string]>
   readonly #outdate: Statement<[]>
@@ -28,22 +31,25 @@ export class TokenWrites {
     )
     this.#forgetExpired = connection.prepare(
       `delete from tokens where id in (
-         select id from tokens where expires_at < ? and kind = 'refresh' limit ${forgottenMax})`,
+         select id from tokens where kind = ? and expires_at < ? limit ${forgottenMax})`,
     )
     this.#forgetOldest = connection.prepare(
       `delete from tokens where id in (
-         select id from tokens where account_id = @account and kind = 'refresh'
-         order by created_at desc limit -1 offset ${refreshTokensMax})`,
+         select id from tokens where account_id = @account and kind = 'refresh' and id <> @added
+         order by created_at desc limit -1 offset ${refreshTokensMax - 1})`,
     )
     this.#revoke = connection.prepare('delete from tokens where id = ?')
-    this.#touch = connection.prepare('update tokens set last_used_at = ? where id = ?')
+    this.#touch = connection.prepare(
+      'update tokens set last_used_at = max(coalesce(last_used_at, 0), ?) where id = ?',
+    )
     this.#outdate = connection.prepare('update access_version set version = version + 1')
   }
 
   addToken(token: NewToken): void {
     const { id, kind, secretHash, description, scope, parentId, expiresAt } = token
     const account = this.#accounts.get(token.account)
-    this.#forgetExpired.run(token.at)
+    this.#forgetExpired.run('refresh', token.at)
+    this.#forgetExpired.run('personal', token.at - expiredShownMs)
     this.#add.run(
       id,
       account,
@@ -56,7 +62,7 @@ export class TokenWrites {
       token.identity,
       expiresAt ?? null,
     )
-    if (kind === 'refresh') this.#forgetOldest.run({ account })
+    if (kind === 'refresh') this.#forgetOldest.run({ account, added: id })
   }
 
   revokeToken(id: string): boolean {

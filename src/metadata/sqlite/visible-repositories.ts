@@ -12,16 +12,23 @@ export interface NameRange {
   readonly below: string
 }
 
+/** Sorts before every name, and behind what deleted repositories are called. */
+export const FIRST_NAME = '0'
+
 /** Sorts behind every name. */
 export const LAST_NAME = '\u{10ffff}'
 
 /** Names that are read in one go; then others have their turn. */
 const readMax = 2000
 
-/** A viewer whose patterns are understood. */
-interface Sight {
+const batch = 500
+
+/** What it costs to ask at all, in names. */
+const askingCost = 10
+
+/** Where names are that some of the patterns may have: those that begin as another one does are with it. */
+interface Reach extends NameRange {
   readonly patterns: readonly Pattern[]
-  isWithin(name: string): boolean
 }
 
 interface Found {
@@ -61,15 +68,20 @@ export class VisibleRepositories {
       .pluck()
   }
 
-  isVisible(viewer: Viewer, name: RepositoryName): boolean {
-    return isGranted(viewer, name) || this.#isPublic.get(name) !== undefined
+  /** Of these names those that somebody may see. */
+  visibleOf(viewer: Viewer, names: readonly RepositoryName[]): RepositoryName[] {
+    const patterns = patternsOf(viewer)
+    return names.filter(
+      (name) =>
+        patterns.some((pattern) => pattern.matches(name)) || this.#isPublic.get(name) !== undefined,
+    )
   }
 
   async list(viewer: Viewer, range: NameRange, limit: number): Promise<Page<RepositoryName>> {
-    const sight = compiled(viewer)
+    const reaches = reachesOf(patternsOf(viewer))
     const found: RepositoryName[] = []
     for (let from = range.from; ; await turn()) {
-      const { names, upTo } = this.#read(sight, { ...range, from }, limit + 1 - found.length)
+      const { names, upTo } = this.#read(reaches, { ...range, from }, limit + 1 - found.length)
       found.push(...names)
       if (found.length > limit || upTo === undefined) return pageOf(found, limit)
       from = `${upTo}\0`
@@ -77,20 +89,22 @@ export class VisibleRepositories {
   }
 
   /** At least the first names of the range; no more than `limit`. */
-  #read(sight: Sight, { from, below }: NameRange, limit: number): Found {
+  #read(reaches: readonly Reach[], { from, below }: NameRange, limit: number): Found {
     const names = new Set(this.#public.all(from, below, limit))
-    let upTo = names.size === limit ? [...names].at(-1) : undefined
-    let budget = readMax
-    for (const pattern of sight.patterns) {
+    let upTo: string | undefined = names.size === limit ? [...names].at(-1) : undefined
+    const budget = { left: readMax }
+    for (const reach of reaches) {
       // Behind what is known to be the end of this page nothing is wanted.
-      const end = smaller(upTo === undefined ? below : `${upTo}\0`, pattern.prefix + LAST_NAME)
-      const start = larger(from, pattern.prefix)
+      const end = smaller(upTo === undefined ? below : `${upTo}\0`, reach.below)
+      const start = larger(from, reach.from)
       if (start >= end) continue
-      const wanted = Math.max(Math.min(budget, 4 * limit), 1)
-      const read = this.#listed.all(start, end, wanted)
-      budget -= read.length
-      for (const name of read) if (pattern.matches(name) && sight.isWithin(name)) names.add(name)
-      if (read.length === wanted) upTo = read.at(-1)
+      const { found, readTo } = this.#readReach(reach, { from: start, below: end }, limit, budget)
+      for (const name of found) names.add(name)
+      // The others are behind it.
+      if (readTo !== undefined) {
+        upTo = readTo
+        break
+      }
     }
     const sorted = [...names].sort(compareBytes)
     const within = upTo === undefined ? sorted : sorted.filter((name) => name <= upTo)
@@ -98,19 +112,62 @@ export class VisibleRepositories {
       return { names: within.slice(0, limit), upTo: within[limit - 1] ?? '' }
     return { names: within, ...(upTo !== undefined && { upTo }) }
   }
-}
 
-function compiled(viewer: Viewer): Sight {
-  const within = viewer.within?.map(parsePattern)
-  return {
-    patterns: viewer.patterns.map(parsePattern),
-    isWithin: (name) => within?.some((pattern) => pattern.matches(name)) ?? true,
+  /** @returns with `readTo` when it has not come to the end */
+  #readReach(
+    { patterns }: Reach,
+    { from: first, below }: NameRange,
+    limit: number,
+    budget: { left: number },
+  ): { found: RepositoryName[]; readTo?: string } {
+    const found: RepositoryName[] = []
+    for (let from = first; ;) {
+      const read = this.#listed.all(from, below, batch)
+      budget.left -= read.length + askingCost
+      for (const name of read)
+        if (patterns.some((pattern) => pattern.matches(name))) found.push(name)
+      const last = read.at(-1)
+      if (last === undefined || read.length < batch) {
+        // Where nobody may be kept waiting longer the reaches that follow are for another turn.
+        return budget.left > 0 ? { found } : { found, readTo: below }
+      }
+      if (budget.left <= 0 || found.length >= limit) return { found, readTo: last }
+      from = `${last}\0`
+    }
   }
 }
 
-function isGranted(viewer: Viewer, name: string): boolean {
-  const sight = compiled(viewer)
-  return sight.patterns.some((pattern) => pattern.matches(name)) && sight.isWithin(name)
+/** What they match is what their viewer may see. */
+function patternsOf({ patterns, within }: Viewer): Pattern[] {
+  const parsed = patterns.map(parsePattern)
+  if (within === undefined) return parsed
+  const others = within.map(parsePattern)
+  return parsed.map((pattern) => ({
+    ...pattern,
+    matches: (name) => pattern.matches(name) && others.some((other) => other.matches(name)),
+  }))
+}
+
+/** In order, and none within another. */
+function reachesOf(patterns: readonly Pattern[]): Reach[] {
+  const reaches: (NameRange & { readonly patterns: Pattern[] })[] = []
+  const sorted = patterns
+    .map((pattern) => ({ pattern, range: rangeOf(pattern) }))
+    .sort(
+      (a, b) =>
+        compareBytes(a.range.from, b.range.from) || compareBytes(b.range.below, a.range.below),
+    )
+  for (const { pattern, range } of sorted) {
+    const last = reaches.at(-1)
+    if (last !== undefined && range.below <= last.below) last.patterns.push(pattern)
+    else reaches.push({ ...range, patterns: [pattern] })
+  }
+  return reaches
+}
+
+/** Where the names are that a pattern may have. */
+export function rangeOf({ text, prefix }: Pattern): NameRange {
+  return { from: prefix, below: prefix + (text === prefix ? '\0' : LAST_NAME) }
 }
 
 /** Names are ASCII: their characters compare as their bytes do. */

@@ -16,7 +16,13 @@ const pendingMax = 20_000
 const quietMs = 1000
 
 /** What is written while garbage is collected, and for nobody who waits. */
-const TIDYING: ReadonlySet<keyof Writes> = new Set(['collect', 'forgetFileRemovals', 'recordRun'])
+const TIDYING: ReadonlySet<keyof Writes> = new Set([
+  'collect',
+  'forgetAudit',
+  'forgetFileRemovals',
+  'recordAudit',
+  'recordRun',
+])
 
 interface Pending {
   readonly resolve: (result: unknown) => void

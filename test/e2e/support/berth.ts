@@ -41,7 +41,16 @@ export interface Berth {
 
 /** Another command of `berth`, in a process of its own, whatever comes of it. */
 export function runBerth(...args: readonly string[]): Promise<Outcome> {
-  return attempt(process.execPath, [program, ...args], { timeoutMs: 120_000 })
+  return runBerthWith({}, ...args)
+}
+
+/** The same with settings, as variables of the environment. */
+export function runBerthWith(
+  settings: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<Outcome> {
+  const environment = { ...clientEnvironment(), ...settings }
+  return attempt(process.execPath, [program, ...args], { environment, timeoutMs: 120_000 })
 }
 
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
@@ -82,6 +91,6 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
 
 /** The port in the first line that `berth serve` prints, once that line is there. */
 function portIn(output: string): number | undefined {
-  const digits = /^Berth listens on http:\/\/localhost:(\d+)\n/m.exec(output)?.[1]
+  const digits = /^Berth listens on https?:\/\/localhost:(\d+)\b.*\n/m.exec(output)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }

@@ -28,15 +28,18 @@ export class Docker {
     this.#options = options
   }
 
-  static async start(): Promise<Docker> {
+  /** @param under - a program that runs the daemon, and its options */
+  static async start(under: readonly string[] = []): Promise<Docker> {
     const directory = await makeDirectory()
     const socket = `unix://${path.join(directory, 'docker.sock')}`
     const environment = { ...clientEnvironment(directory), DOCKER_HOST: socket }
     const options = { environment, timeoutMs: 120_000 }
     try {
+      const [command = '', ...args] = [...under, 'dockerd']
       const daemon = await Daemon.start(
-        'dockerd',
+        command,
         [
+          ...args,
           // No container is ever run, so the machine's network is left as it is.
           ...['--iptables=false', '--bridge=none'],
           ...['--data-root', path.join(directory, 'root')],

@@ -11,6 +11,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   containerd: 'containerd',
   ctr: 'containerd',
   'c++': 'g++',
+  curl: 'curl',
+  ip: 'iproute2',
   'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
   nginx: 'nginx-light',

@@ -5,8 +5,10 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../../src/app.js'
 import { createAuth } from '../../../src/auth/auth.js'
+import { AuditLog } from '../../../src/events/audit.js'
 import { Collector, type CollectRequest } from '../../../src/gc/collector.js'
 import { createMaintenance, type Maintenance } from '../../../src/gc/maintenance.js'
+import type { AuditTrail } from '../../../src/metadata/audit.js'
 import { SqliteMetadataStore } from '../../../src/metadata/sqlite/sqlite-metadata-store.js'
 import {
   createRegistry,
@@ -35,6 +37,13 @@ export const undoMs = 7 * dayMs
 export const untaggedMs = 30 * dayMs
 export const leaseMs = 60 * 60 * 1000
 export const expireMs = 24 * 60 * 60 * 1000
+
+/** An audit trail that nothing gets into. */
+const unwritten: AuditTrail = {
+  recordAudit: async () => undefined,
+  listAudit: async () => ({ entries: [] }),
+  forgetAudit: async () => false,
+}
 
 /**
  * A whole registry that does nothing by itself, whose stores can be watched and stopped, and its
@@ -112,13 +121,15 @@ export class World {
       blobs: tracked('blobs', await FsBlobStore.open(directory)),
     }
     const registry = createRegistry(stores, config, { log, now, onDurabilityLost })
+    // What it writes down comes by the clock on the wall: into no step of what is looked at here.
+    const audit = new AuditLog({ ...{ log, now, onDurabilityLost }, trail: unwritten })
     const maintenance = createMaintenance(stores, registry, config, {
-      ...{ log, now, onDurabilityLost },
+      ...{ audit, log, now, onDurabilityLost },
       openCopy: (file) => SqliteMetadataStore.open({ file }),
       openFiles: (to) => BackupFiles.open({ from: directory, to, mayLink: true }),
     })
     const collector = new Collector(registry.removals, {
-      ...{ metadata: stores.metadata, log, now, onDurabilityLost },
+      ...{ metadata: stores.metadata, audit, log, now, onDurabilityLost },
       ...{ undoMs, sliceMs: 50, brakePercent: 100 },
       untagged: [{ repositories: '**', collectAfterMs: untaggedMs }],
     })
@@ -127,7 +138,7 @@ export class World {
       operatorToken: 'a-token',
     })
     const app = await buildApp({
-      ...{ config, stores, registry, maintenance, log, now, onDurabilityLost },
+      ...{ config, stores, registry, maintenance, audit, log, now, onDurabilityLost },
       auth,
     })
     return new World({

@@ -51,8 +51,6 @@ const MAY_BE_SCANNED = new Set([
 const MAY_SCAN = [
   // Reads all names when none has the one or two characters that are searched for.
   /instr\(name, \?\)/,
-  // The first user, once at the start.
-  /from accounts where kind = 'user'/,
   // How much there is at all, once for each run that would remove anything.
   /sum\(size_bytes\) from blobs/,
 ]

@@ -1,0 +1,216 @@
+import type { FastifyInstance } from 'fastify'
+import { requires } from '../auth/guard.js'
+import { parseSubject, subjectText } from '../auth/subjects.js'
+import { RegistryError } from '../errors.js'
+import {
+  ACTIONS,
+  type Accounts,
+  type Action,
+  type Grant,
+  type NewGrant,
+} from '../metadata/accounts.js'
+import { PATTERN_EXPRESSION } from '../oci/patterns.js'
+import { matchesEveryRepository, parseRepositoryPattern } from '../oci/repository-patterns.js'
+import { changeOf } from './changes.js'
+import {
+  pageAnswer,
+  pageParameters,
+  pageSchema,
+  parseNumberCursor,
+  queryOf,
+  type PageQuery,
+} from './pages.js'
+import { problems } from './problems.js'
+import { timeSchema, timeText } from './times.js'
+import { inOrder } from './tokens.js'
+
+interface ListRoute {
+  Querystring: PageQuery & { readonly subject?: string }
+}
+
+interface PutRoute {
+  Body: {
+    readonly subject: string
+    readonly pattern: string
+    readonly actions: readonly Action[]
+  }
+}
+
+interface GrantRoute {
+  Params: { readonly id: number }
+}
+
+const subject = {
+  type: 'string',
+  maxLength: 200,
+  description:
+    'Whom it is for: user:NAME, robot:NAME, group:NAME, signed-in (every account), anonymous (everybody).',
+} as const
+
+const grantSchema = {
+  type: 'object',
+  description: 'A grant.',
+  required: ['id', 'subject', 'pattern', 'actions', 'createdAt', 'createdBy'],
+  properties: {
+    id: { type: 'integer' },
+    subject,
+    pattern: { type: 'string', description: 'The repositories that it is about.' },
+    actions: {
+      type: 'array',
+      items: { type: 'string', enum: ACTIONS },
+      description: 'What may be done with them.',
+    },
+    createdAt: timeSchema('When it was given as it is.'),
+    createdBy: { type: 'string', description: 'Who did that.' },
+  },
+} as const
+
+/** Grants: who may do what in which repositories. */
+export async function grantRoutes(
+  app: FastifyInstance,
+  { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
+): Promise<void> {
+  app.get<ListRoute>(
+    '/grants',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'listGrants',
+        summary: 'Lists grants in the order in which they came to be.',
+        tags: ['grants'],
+        querystring: queryOf({
+          subject: { ...subject, description: 'Only those of this subject.' },
+          ...pageParameters,
+        }),
+        response: { 200: pageSchema(grantSchema), ...problems(400, 401, 403, 404) },
+      },
+    },
+    async ({ query: { subject, limit, cursor } }) => {
+      const after = parseNumberCursor(cursor)
+
+      const page = await accounts.listGrants({
+        limit,
+        ...(subject !== undefined && { subject: parseSubject(subject) }),
+        ...(after !== undefined && { after }),
+      })
+
+      return pageAnswer(page, grantAnswer, ({ id }) => id)
+    },
+  )
+
+  app.put<PutRoute>(
+    '/grants',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'putGrant',
+        summary: 'Gives a subject exactly these actions on a pattern of repositories.',
+        description:
+          'Takes the place of the grant that the subject has on this pattern. overwrite has create in it, create and delete have pull, admin has all.',
+        tags: ['grants'],
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['subject', 'pattern', 'actions'],
+          properties: {
+            subject,
+            pattern: {
+              type: 'string',
+              pattern: PATTERN_EXPRESSION,
+              description:
+                'The repositories: * within a path component, ** anything. team/** does not have team itself.',
+            },
+            actions: {
+              type: 'array',
+              minItems: 1,
+              uniqueItems: true,
+              items: { type: 'string', enum: ACTIONS },
+              description: 'create makes new tags, overwrite moves those that are there.',
+            },
+          },
+        },
+        response: {
+          200: {
+            ...grantSchema,
+            required: [...grantSchema.required, 'warnings'],
+            properties: {
+              ...grantSchema.properties,
+              warnings: {
+                type: 'array',
+                items: { type: 'string' },
+                description: 'What may be other than it was meant, in sentences for a person.',
+              },
+            },
+          },
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async (request) => {
+      const { body } = request
+      const wanted: NewGrant = {
+        ...changeOf(request, now),
+        subject: parseSubject(body.subject),
+        pattern: parseRepositoryPattern(body.pattern),
+        actions: inOrder(body.actions),
+      }
+
+      const grant = await accounts.putGrant(wanted)
+
+      return { ...grantAnswer(grant), warnings: await warningsOf(accounts, grant) }
+    },
+  )
+
+  app.delete<GrantRoute>(
+    '/grants/:id',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'removeGrant',
+        summary: 'Takes a grant away.',
+        tags: ['grants'],
+        params: {
+          type: 'object',
+          required: ['id'],
+          properties: {
+            id: { type: 'integer', minimum: 1, description: 'The id of a grant.' },
+          },
+        },
+        response: {
+          204: { type: 'null', description: 'It is gone.' },
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params: { id } }, reply) => {
+      if (!Number.isSafeInteger(id) || !(await accounts.removeGrant(id))) {
+        throw new RegistryError('GRANT_UNKNOWN', 'there is no grant of this id', {
+          details: [{ id }],
+        })
+      }
+      return reply.code(204).send()
+    },
+  )
+}
+
+async function warningsOf(
+  accounts: Accounts,
+  { subject, pattern, actions }: Grant,
+): Promise<string[]> {
+  const isEvery = matchesEveryRepository(pattern)
+  const { entries, hasMore } = isEvery
+    ? { entries: [], hasMore: true }
+    : await accounts.listMatching(pattern, 1)
+  const more = actions.filter((action) => action !== 'pull')
+  return [
+    isEvery && `${pattern} is every repository there is, and every one that will be`,
+    entries.length === 0 && !hasMore && `${pattern} matches no repository that is there now`,
+    subject.kind === 'anonymous' &&
+      more.length > 0 &&
+      `anonymous is everybody who can reach the registry: they have ${more.join(', ')} without an account`,
+  ].filter((warning) => warning !== false)
+}
+
+function grantAnswer({ subject, createdAt, ...grant }: Grant) {
+  return { ...grant, subject: subjectText(subject), createdAt: timeText(createdAt) }
+}

@@ -1,0 +1,251 @@
+import type { FastifyInstance } from 'fastify'
+import {
+  isAccountName,
+  isGroupName,
+  parseAccountName,
+  parseGroupName,
+} from '../auth/account-names.js'
+import { requires } from '../auth/guard.js'
+import type { Accounts, GroupRecord } from '../metadata/accounts.js'
+import { accountPath } from './account-answers.js'
+import { changeOf } from './changes.js'
+import {
+  pageAnswer,
+  pageParameters,
+  pageSchema,
+  parseCursor,
+  queryOf,
+  type PageQuery,
+} from './pages.js'
+import { problems } from './problems.js'
+import { timeSchema, timeText } from './times.js'
+
+interface ListRoute {
+  Querystring: PageQuery
+}
+
+interface GroupRoute {
+  Params: { readonly name: string }
+}
+
+interface AddRoute {
+  Body: { readonly name: string }
+}
+
+interface MembersRoute extends GroupRoute {
+  Querystring: PageQuery
+}
+
+interface MemberRoute {
+  Params: { readonly name: string; readonly account: string }
+}
+
+const groupSchema = {
+  type: 'object',
+  description: 'A group.',
+  required: ['name', 'memberCount', 'createdAt', 'createdBy'],
+  properties: {
+    name: { type: 'string' },
+    memberCount: { type: 'integer', description: 'How many users and robots it has.' },
+    createdAt: timeSchema('When it came to be.'),
+    createdBy: { type: 'string', description: 'Who made it.' },
+  },
+} as const
+
+const groupPath = accountPath('The name of a group.')
+
+const memberPath = {
+  type: 'object',
+  required: ['name', 'account'],
+  properties: {
+    ...groupPath.properties,
+    account: { type: 'string', description: 'The name of a user or a robot.' },
+  },
+} as const
+
+/** Groups of users and robots, who have the rights of each of theirs. */
+export async function groupRoutes(
+  app: FastifyInstance,
+  { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
+): Promise<void> {
+  app.get<ListRoute>(
+    '/groups',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'listGroups',
+        summary: 'Lists groups, by name in byte order.',
+        tags: ['groups'],
+        querystring: queryOf(pageParameters),
+        response: { 200: pageSchema(groupSchema), ...problems(400, 401, 403) },
+      },
+    },
+    async ({ query: { limit, cursor } }) => {
+      const after = parseCursor(cursor, isGroupName)
+
+      const page = await accounts.listGroups({ limit, ...(after !== undefined && { after }) })
+
+      return pageAnswer(page, groupAnswer, ({ name }) => name)
+    },
+  )
+
+  app.post<AddRoute>(
+    '/groups',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'addGroup',
+        summary: 'Adds a group without members.',
+        tags: ['groups'],
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['name'],
+          properties: {
+            name: {
+              type: 'string',
+              description:
+                'Letters, digits and . _ @ + -, up to 128; the first one a letter or a digit.',
+            },
+          },
+        },
+        response: {
+          201: {
+            type: 'object',
+            description: 'It was added.',
+            required: ['name'],
+            properties: { name: { type: 'string' } },
+          },
+          ...problems(400, 401, 403, 409, 507),
+        },
+      },
+    },
+    async (request, reply) => {
+      const name = parseGroupName(request.body.name)
+
+      await accounts.addGroup(name, changeOf(request, now))
+
+      return reply.code(201).send({ name })
+    },
+  )
+
+  app.delete<GroupRoute>(
+    '/groups/:name',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'deleteGroup',
+        summary: 'Deletes a group with its grants; its members stay.',
+        description: 'Namespaces that it owns have no owner then.',
+        tags: ['groups'],
+        params: groupPath,
+        response: {
+          204: { type: 'null', description: 'It is deleted.' },
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params }, reply) => {
+      await accounts.deleteGroup(parseGroupName(params.name))
+
+      return reply.code(204).send()
+    },
+  )
+
+  app.get<MembersRoute>(
+    '/groups/:name/members',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'listMembers',
+        summary: 'Lists the users and robots of a group, by name in byte order.',
+        tags: ['groups'],
+        params: groupPath,
+        querystring: queryOf(pageParameters),
+        response: {
+          200: pageSchema({
+            type: 'object',
+            description: 'A member.',
+            required: ['name'],
+            properties: { name: { type: 'string' } },
+          }),
+          ...problems(400, 401, 403, 404),
+        },
+      },
+    },
+    async ({ params, query: { limit, cursor } }) => {
+      const group = parseGroupName(params.name)
+      const after = parseCursor(cursor, isAccountName)
+
+      const page = await accounts.listMembers(group, {
+        limit,
+        ...(after !== undefined && { after }),
+      })
+
+      return pageAnswer(
+        page,
+        (name) => ({ name }),
+        (name) => name,
+      )
+    },
+  )
+
+  app.put<MemberRoute>(
+    '/groups/:name/members/:account',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'addMember',
+        summary: 'Makes a user or a robot a member of a group.',
+        tags: ['groups'],
+        params: memberPath,
+        response: {
+          200: changedSchema('They are a member.', 'Whether they have not been one before.'),
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params }) => {
+      const group = parseGroupName(params.name)
+      const account = parseAccountName(params.account)
+
+      return { changed: await accounts.addMember(group, account) }
+    },
+  )
+
+  app.delete<MemberRoute>(
+    '/groups/:name/members/:account',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'removeMember',
+        summary: 'Takes a user or a robot out of a group.',
+        tags: ['groups'],
+        params: memberPath,
+        response: {
+          200: changedSchema('They are no member.', 'Whether they have been one before.'),
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params }) => {
+      const group = parseGroupName(params.name)
+      const account = parseAccountName(params.account)
+
+      return { changed: await accounts.removeMember(group, account) }
+    },
+  )
+}
+
+function changedSchema(description: string, changed: string) {
+  return {
+    type: 'object',
+    description,
+    required: ['changed'],
+    properties: { changed: { type: 'boolean', description: changed } },
+  } as const
+}
+
+function groupAnswer({ createdAt, ...group }: GroupRecord) {
+  return { ...group, createdAt: timeText(createdAt) }
+}

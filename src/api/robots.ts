@@ -1,0 +1,183 @@
+import type { FastifyInstance } from 'fastify'
+import { isAccountName, parseAccountName } from '../auth/account-names.js'
+import { requires } from '../auth/guard.js'
+import type { Accounts } from '../metadata/accounts.js'
+import {
+  accountPath,
+  getAccountRecord,
+  robotAnswer,
+  robotSchema,
+  type AccountPath,
+} from './account-answers.js'
+import { changeOf } from './changes.js'
+import {
+  pageAnswer,
+  pageParameters,
+  pageSchema,
+  parseCursor,
+  queryOf,
+  type PageQuery,
+} from './pages.js'
+import { problems } from './problems.js'
+
+interface ListRoute {
+  Querystring: PageQuery
+}
+
+interface RobotRoute {
+  Params: AccountPath
+}
+
+interface AddRoute {
+  Body: { readonly name: string }
+}
+
+interface ChangeRoute extends RobotRoute {
+  Body: { readonly isDisabled: boolean }
+}
+
+const robotPath = accountPath('The name of a robot.')
+
+/** Robots: programs, which nothing but tokens lets in. */
+export async function robotRoutes(
+  app: FastifyInstance,
+  { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
+): Promise<void> {
+  app.get<ListRoute>(
+    '/robots',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'listRobots',
+        summary: 'Lists robots, by name in byte order.',
+        tags: ['robots'],
+        querystring: queryOf(pageParameters),
+        response: { 200: pageSchema(robotSchema), ...problems(400, 401, 403) },
+      },
+    },
+    async ({ query: { limit, cursor } }) => {
+      const after = parseCursor(cursor, isAccountName)
+
+      const page = await accounts.listAccounts({
+        kind: 'robot',
+        limit,
+        ...(after !== undefined && { after }),
+      })
+
+      return pageAnswer(page, robotAnswer, ({ name }) => name)
+    },
+  )
+
+  app.get<RobotRoute>(
+    '/robots/:name',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'getRobot',
+        summary: 'Tells of one robot.',
+        tags: ['robots'],
+        params: robotPath,
+        response: { 200: robotSchema, ...problems(400, 401, 403, 404) },
+      },
+    },
+    async ({ params }) => {
+      const name = parseAccountName(params.name)
+
+      return robotAnswer(await getAccountRecord(accounts, 'robot', name))
+    },
+  )
+
+  app.post<AddRoute>(
+    '/robots',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'addRobot',
+        summary: 'Adds a robot; what lets it in is a token.',
+        tags: ['robots'],
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['name'],
+          properties: {
+            name: {
+              type: 'string',
+              description:
+                'Letters, digits and . _ @ + -, up to 128; the first one a letter or a digit. No user has it either.',
+            },
+          },
+        },
+        response: {
+          201: { ...robotSchema, description: 'It was added.' },
+          ...problems(400, 401, 403, 409, 507),
+        },
+      },
+    },
+    async (request, reply) => {
+      const name = parseAccountName(request.body.name)
+
+      await accounts.addAccount({
+        ...changeOf(request, now),
+        kind: 'robot',
+        name,
+        isAdmin: false,
+      })
+
+      reply.code(201).header('Location', `/api/v1/robots/${encodeURIComponent(name)}`)
+      return robotAnswer(await getAccountRecord(accounts, 'robot', name))
+    },
+  )
+
+  app.patch<ChangeRoute>(
+    '/robots/:name',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'changeRobot',
+        summary: 'Disables a robot, or enables it.',
+        tags: ['robots'],
+        params: robotPath,
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['isDisabled'],
+          properties: {
+            isDisabled: { type: 'boolean', description: 'Whether nothing lets it in.' },
+          },
+        },
+        response: { 200: robotSchema, ...problems(400, 401, 403, 404, 507) },
+      },
+    },
+    async ({ params, body: { isDisabled } }) => {
+      const name = parseAccountName(params.name)
+
+      await accounts.changeAccount({ name, kind: 'robot', isDisabled, at: now() })
+
+      return robotAnswer(await getAccountRecord(accounts, 'robot', name))
+    },
+  )
+
+  app.delete<RobotRoute>(
+    '/robots/:name',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'deleteRobot',
+        summary: 'Deletes a robot, with its tokens, grants and memberships.',
+        tags: ['robots'],
+        params: robotPath,
+        response: {
+          204: { type: 'null', description: 'It is deleted.' },
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params }, reply) => {
+      const name = parseAccountName(params.name)
+
+      await accounts.deleteAccount(name, 'robot')
+
+      return reply.code(204).send()
+    },
+  )
+}

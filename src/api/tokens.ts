@@ -1,0 +1,293 @@
+import type { FastifyInstance } from 'fastify'
+import { parseAccountName } from '../auth/account-names.js'
+import { requires } from '../auth/guard.js'
+import { createPersonalToken } from '../auth/personal-tokens.js'
+import { RegistryError } from '../errors.js'
+import {
+  ACTIONS,
+  type AccountKind,
+  type Accounts,
+  type Action,
+  type TokenKind,
+  type TokenRecord,
+  type TokenScope,
+} from '../metadata/accounts.js'
+import { PATTERN_EXPRESSION } from '../oci/patterns.js'
+import { parseRepositoryPattern } from '../oci/repository-patterns.js'
+import { changeOf } from './changes.js'
+import {
+  pageAnswer,
+  pageParameters,
+  pageSchema,
+  parseCursor,
+  queryOf,
+  type PageQuery,
+} from './pages.js'
+import { problems } from './problems.js'
+import { timeSchema, timeText } from './times.js'
+
+interface ListRoute {
+  Querystring: PageQuery & { readonly account?: string; readonly kind: TokenKind }
+}
+
+interface CreateRoute {
+  Body: {
+    readonly account: string
+    readonly description: string
+    readonly scope?: readonly TokenScope[]
+    readonly days?: number
+  }
+}
+
+interface TokenRoute {
+  Params: { readonly id: string }
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+
+/** A hundred years; what is to last longer does not expire. */
+const daysMax = 36_500
+
+/**
+ * How long a token lasts of which nobody has said it. A person forgets theirs, and a year is long enough to
+ * find out; a build that stops on some day a year from now helps nobody, and a robot can be disabled.
+ */
+const usualDays: Readonly<Record<AccountKind, number>> = { user: 365, robot: 0 }
+
+const descriptionLengthMax = 200
+const scopeEntriesMax = 100
+
+const scopeSchema = {
+  type: 'array',
+  minItems: 1,
+  maxItems: scopeEntriesMax,
+  description: 'What of the rights of its account it has; absent for all.',
+  items: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['pattern', 'actions'],
+    properties: {
+      pattern: {
+        type: 'string',
+        pattern: PATTERN_EXPRESSION,
+        description: 'The repositories: * within a path component, ** anything.',
+      },
+      actions: {
+        type: 'array',
+        minItems: 1,
+        uniqueItems: true,
+        items: { type: 'string', enum: ACTIONS },
+        description: 'What it may do with them, if its account may.',
+      },
+    },
+  },
+} as const
+
+const tokenSchema = {
+  type: 'object',
+  description: 'A token.',
+  required: ['id', 'account', 'kind', 'description', 'createdAt', 'createdBy', 'isExpired'],
+  properties: {
+    id: { type: 'string', description: 'What it is called; no secret.' },
+    account: { type: 'string', description: 'The user or robot whom it lets in.' },
+    kind: {
+      type: 'string',
+      enum: ['personal', 'refresh'],
+      description: 'personal: made here. refresh: what a docker login keeps of it.',
+    },
+    description: { type: 'string', description: 'What it is for.' },
+    scope: scopeSchema,
+    createdAt: timeSchema('When it was made.'),
+    createdBy: { type: 'string', description: 'Who made it.' },
+    expiresAt: timeSchema('Until when it is good; absent when it does not expire.'),
+    isExpired: { type: 'boolean', description: 'Whether that is over.' },
+    lastUsedAt: timeSchema('When it was used last, to a minute or so; absent when never.'),
+  },
+} as const
+
+/** Tokens, which stand in place of passwords. */
+export async function tokenRoutes(
+  app: FastifyInstance,
+  { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
+): Promise<void> {
+  app.get<ListRoute>(
+    '/tokens',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'listTokens',
+        summary: 'Lists tokens, without what they are.',
+        description:
+          'Those that have expired are there for three months more, so that people see why something fails.',
+        tags: ['tokens'],
+        querystring: queryOf({
+          account: { type: 'string', description: 'Only those of this user or robot.' },
+          kind: {
+            type: 'string',
+            enum: ['personal', 'refresh'],
+            default: 'personal',
+            description: 'refresh: what docker logins keep.',
+          },
+          ...pageParameters,
+        }),
+        response: { 200: pageSchema(tokenSchema), ...problems(400, 401, 403, 404) },
+      },
+    },
+    async ({ query: { account, kind, limit, cursor } }) => {
+      const after = parseCursor(cursor, (text) => text !== '')
+
+      const page = await accounts.listTokens({
+        kind,
+        limit,
+        ...(account !== undefined && { account: parseAccountName(account) }),
+        ...(after !== undefined && { after }),
+      })
+
+      const at = now()
+      return pageAnswer(
+        page,
+        (token) => tokenAnswer(token, at),
+        ({ id }) => id,
+      )
+    },
+  )
+
+  app.post<CreateRoute>(
+    '/tokens',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'createToken',
+        summary: 'Makes a token for a user or a robot, and shows it this once.',
+        tags: ['tokens'],
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['account', 'description'],
+          properties: {
+            account: { type: 'string', description: 'The name of a user or a robot.' },
+            description: {
+              type: 'string',
+              minLength: 1,
+              maxLength: descriptionLengthMax,
+              description: 'What it is for, so that one day somebody dares to revoke it.',
+            },
+            scope: scopeSchema,
+            days: {
+              type: 'integer',
+              minimum: 0,
+              maximum: daysMax,
+              description:
+                'How long it is good; 0: it does not expire. By default 365 for a user, and 0 for a robot.',
+            },
+          },
+        },
+        response: {
+          201: {
+            ...tokenSchema,
+            description: 'It was made.',
+            required: [...tokenSchema.required, 'token'],
+            properties: {
+              ...tokenSchema.properties,
+              token: {
+                type: 'string',
+                description: 'The token itself: berth_ and 43 letters and digits. Kept nowhere.',
+              },
+            },
+          },
+          ...problems(400, 401, 403, 404, 409, 507),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { account: text, description, scope, days } = request.body
+      const account = await getEnabled(parseAccountName(text))
+      const change = changeOf(request, now)
+      const lifetimeDays = days ?? usualDays[account.kind]
+      const { id, text: token, secretHash } = createPersonalToken()
+      const made: TokenRecord = {
+        id,
+        account: account.name,
+        kind: 'personal',
+        description,
+        ...(scope !== undefined && { scope: scope.map(parseScope) }),
+        createdAt: change.at,
+        createdBy: change.identity,
+        ...(lifetimeDays > 0 && { expiresAt: change.at + lifetimeDays * dayMs }),
+      }
+
+      await accounts.addToken({ ...made, ...change, secretHash })
+
+      // No cache on the way may keep it.
+      reply.code(201).header('Cache-Control', 'no-store')
+      return { ...tokenAnswer(made, change.at), token }
+    },
+  )
+
+  app.delete<TokenRoute>(
+    '/tokens/:id',
+    {
+      ...requires('admin'),
+      schema: {
+        operationId: 'revokeToken',
+        summary: 'Revokes a token; it lets nobody in any more.',
+        tags: ['tokens'],
+        params: {
+          type: 'object',
+          required: ['id'],
+          properties: {
+            id: { type: 'string', maxLength: 200, description: 'What the token is called.' },
+          },
+        },
+        response: {
+          204: { type: 'null', description: 'It is revoked.' },
+          ...problems(400, 401, 403, 404, 507),
+        },
+      },
+    },
+    async ({ params: { id } }, reply) => {
+      if (!(await accounts.revokeToken(id))) {
+        throw new RegistryError('TOKEN_UNKNOWN', 'there is no token of this id', {
+          // Somebody may have taken the token itself for its id.
+          details: [],
+        })
+      }
+      return reply.code(204).send()
+    },
+  )
+
+  /** @throws {@link RegistryError} `ACCOUNT_UNKNOWN`; `CONFLICT` for one that is disabled */
+  async function getEnabled(name: string) {
+    const account = await accounts.findAccount(name)
+    if (account === undefined) {
+      throw new RegistryError('ACCOUNT_UNKNOWN', 'there is no user and no robot of this name', {
+        details: [{ name }],
+      })
+    }
+    if (account.isDisabled) {
+      throw new RegistryError('CONFLICT', `${name} is disabled: a token would let nobody in`, {
+        details: [{ name }],
+      })
+    }
+    return account
+  }
+}
+
+function parseScope({ pattern, actions }: TokenScope): TokenScope {
+  return { pattern: parseRepositoryPattern(pattern), actions: inOrder(actions) }
+}
+
+/** As {@link ACTIONS} has them, however they were written. */
+export function inOrder(actions: readonly Action[]): Action[] {
+  return ACTIONS.filter((action) => actions.includes(action))
+}
+
+function tokenAnswer({ createdAt, expiresAt, lastUsedAt, ...token }: TokenRecord, at: number) {
+  return {
+    ...token,
+    createdAt: timeText(createdAt),
+    ...(expiresAt !== undefined && { expiresAt: timeText(expiresAt) }),
+    isExpired: expiresAt !== undefined && expiresAt <= at,
+    ...(lastUsedAt !== undefined && { lastUsedAt: timeText(lastUsedAt) }),
+  }
+}
