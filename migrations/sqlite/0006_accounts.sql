@@ -186,4 +186,3 @@ end;
 create trigger signing_keys_deleted after delete on signing_keys begin
   update access_version set version = version + 1;
 end;
-

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
+import type { Identity } from '../auth/identity.js'
 import { parseSubject, subjectText } from '../auth/subjects.js'
 import { RegistryError } from '../errors.js'
 import {
@@ -7,8 +9,10 @@ import {
   type Accounts,
   type Action,
   type Grant,
+  type GrantsQuery,
   type NewGrant,
 } from '../metadata/accounts.js'
+import type { Page } from '../metadata/metadata-store.js'
 import { PATTERN_EXPRESSION } from '../oci/patterns.js'
 import { matchesEveryRepository, parseRepositoryPattern } from '../oci/repository-patterns.js'
 import { changeOf } from './changes.js'
@@ -65,15 +69,24 @@ const grantSchema = {
   },
 } as const
 
-/** Grants: who may do what in which repositories. */
+export interface GrantRoutesOptions {
+  readonly accounts: Accounts
+  readonly access: Access
+  readonly now: () => number
+}
+
+/**
+ * Grants: who may do what in which repositories. Whoever may manage all repositories that a pattern can have
+ * gives grants on it, and sees them.
+ */
 export async function grantRoutes(
   app: FastifyInstance,
-  { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
+  { accounts, access, now }: GrantRoutesOptions,
 ): Promise<void> {
   app.get<ListRoute>(
     '/grants',
     {
-      ...requires('admin'),
+      ...requires('signedIn'),
       schema: {
         operationId: 'listGrants',
         summary: 'Lists grants in the order in which they came to be.',
@@ -85,10 +98,10 @@ export async function grantRoutes(
         response: { 200: pageSchema(grantSchema), ...problems(400, 401, 403, 404) },
       },
     },
-    async ({ query: { subject, limit, cursor } }) => {
+    async ({ query: { subject, limit, cursor }, identity }) => {
       const after = parseNumberCursor(cursor)
 
-      const page = await accounts.listGrants({
+      const page = await listManaged(identity, {
         limit,
         ...(subject !== undefined && { subject: parseSubject(subject) }),
         ...(after !== undefined && { after }),
@@ -101,7 +114,7 @@ export async function grantRoutes(
   app.put<PutRoute>(
     '/grants',
     {
-      ...requires('admin'),
+      ...requires('signedIn'),
       schema: {
         operationId: 'putGrant',
         summary: 'Gives a subject exactly these actions on a pattern of repositories.',
@@ -155,6 +168,8 @@ export async function grantRoutes(
         actions: inOrder(body.actions),
       }
 
+      await requireManaged(request.identity, wanted.pattern)
+
       const grant = await accounts.putGrant(wanted)
 
       return { ...grantAnswer(grant), warnings: await warningsOf(accounts, grant) }
@@ -164,7 +179,7 @@ export async function grantRoutes(
   app.delete<GrantRoute>(
     '/grants/:id',
     {
-      ...requires('admin'),
+      ...requires('signedIn'),
       schema: {
         operationId: 'removeGrant',
         summary: 'Takes a grant away.',
@@ -182,8 +197,11 @@ export async function grantRoutes(
         },
       },
     },
-    async ({ params: { id } }, reply) => {
-      if (!Number.isSafeInteger(id) || !(await accounts.removeGrant(id))) {
+    async ({ params: { id }, identity }, reply) => {
+      const grant = Number.isSafeInteger(id) ? await accounts.findGrant(id) : undefined
+      // One that somebody may not see is as if it were not there.
+      const isManaged = grant !== undefined && (await access.mayGrant(identity, grant.pattern))
+      if (!isManaged || !(await accounts.removeGrant(id))) {
         throw new RegistryError('GRANT_UNKNOWN', 'there is no grant of this id', {
           details: [{ id }],
         })
@@ -191,6 +209,30 @@ export async function grantRoutes(
       return reply.code(204).send()
     },
   )
+
+  async function requireManaged(identity: Identity, pattern: string): Promise<void> {
+    if (await access.mayGrant(identity, pattern)) return
+    throw new RegistryError(
+      'DENIED',
+      `${identity.name} may not manage everything that ${pattern} can match, and so gives no grants on it`,
+    )
+  }
+
+  async function listManaged(identity: Identity, query: GrantsQuery): Promise<Page<Grant>> {
+    if (access.isAdmin(identity)) return accounts.listGrants(query)
+    const managed: Grant[] = []
+    let { after } = query
+    for (;;) {
+      const page = await accounts.listGrants({ ...query, ...(after !== undefined && { after }) })
+      for (const grant of page.entries) {
+        if (!(await access.mayGrant(identity, grant.pattern))) continue
+        if (managed.length === query.limit) return { entries: managed, hasMore: true }
+        managed.push(grant)
+      }
+      after = page.entries.at(-1)?.id
+      if (!page.hasMore || after === undefined) return { entries: managed, hasMore: false }
+    }
+  }
 }
 
 async function warningsOf(

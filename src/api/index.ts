@@ -9,6 +9,7 @@ import type { MetadataStore } from '../metadata/metadata-store.js'
 import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
 import { accessRoutes } from './access.js'
+import { accountRoutes } from './account.js'
 import { auditRoutes } from './audit.js'
 import { backupRoutes } from './backups.js'
 import { Endpoints } from './endpoints.js'
@@ -84,11 +85,12 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(manifestRoutes, { metadata, manifests, now, undoMs })
       await v1.register(historyRoutes, { metadata, access, now, undoMs })
       await v1.register(undoRoutes, { undo: registry.undo, access })
+      await v1.register(accountRoutes, { accounts, passwords, now })
       await v1.register(userRoutes, { accounts, passwords, now })
       await v1.register(robotRoutes, { accounts, now })
       await v1.register(groupRoutes, { accounts, now })
       await v1.register(tokenRoutes, { accounts, now })
-      await v1.register(grantRoutes, { accounts, now })
+      await v1.register(grantRoutes, { accounts, access, now })
       await v1.register(namespaceRoutes, { accounts, now })
       await v1.register(accessRoutes, { accounts })
       await v1.register(signingKeyRoutes, {

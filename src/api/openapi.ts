@@ -10,6 +10,7 @@ const TAGS = [
   { name: 'tags', description: 'Tags of a repository.' },
   { name: 'manifests', description: 'Manifests of a repository.' },
   { name: 'history', description: 'What has happened, and what can be brought back.' },
+  { name: 'account', description: 'Of whoever asks.' },
   { name: 'users', description: 'People.' },
   { name: 'robots', description: 'Programs.' },
   { name: 'groups', description: 'Users and robots together.' },

@@ -1,13 +1,15 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { parseAccountName } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import { createPersonalToken } from '../auth/personal-tokens.js'
 import { RegistryError } from '../errors.js'
 import {
   ACTIONS,
+  type Account,
   type AccountKind,
   type Accounts,
   type Action,
+  type Change,
   type TokenKind,
   type TokenRecord,
   type TokenScope,
@@ -31,12 +33,14 @@ interface ListRoute {
 }
 
 interface CreateRoute {
-  Body: {
-    readonly account: string
-    readonly description: string
-    readonly scope?: readonly TokenScope[]
-    readonly days?: number
-  }
+  Body: WantedToken & { readonly account: string }
+}
+
+/** What somebody says who wants a token. */
+export interface WantedToken {
+  readonly description: string
+  readonly scope?: readonly TokenScope[]
+  readonly days?: number
 }
 
 interface TokenRoute {
@@ -83,7 +87,7 @@ const scopeSchema = {
   },
 } as const
 
-const tokenSchema = {
+export const tokenSchema = {
   type: 'object',
   description: 'A token.',
   required: ['id', 'account', 'kind', 'description', 'createdAt', 'createdBy', 'isExpired'],
@@ -102,6 +106,38 @@ const tokenSchema = {
     expiresAt: timeSchema('Until when it is good; absent when it does not expire.'),
     isExpired: { type: 'boolean', description: 'Whether that is over.' },
     lastUsedAt: timeSchema('When it was used last, to a minute or so; absent when never.'),
+  },
+} as const
+
+/** The members of a body that asks for one. */
+export const wantedToken = {
+  description: {
+    type: 'string',
+    minLength: 1,
+    maxLength: descriptionLengthMax,
+    description: 'What it is for, so that one day somebody dares to revoke it.',
+  },
+  scope: scopeSchema,
+  days: {
+    type: 'integer',
+    minimum: 0,
+    maximum: daysMax,
+    description:
+      'How long it is good; 0: it does not expire. By default 365 for a user, and 0 for a robot.',
+  },
+} as const
+
+/** A token as it is shown once. */
+export const madeTokenSchema = {
+  ...tokenSchema,
+  description: 'It was made.',
+  required: [...tokenSchema.required, 'token'],
+  properties: {
+    ...tokenSchema.properties,
+    token: {
+      type: 'string',
+      description: 'The token itself: berth_ and 43 letters and digits. Kept nowhere.',
+    },
   },
 } as const
 
@@ -166,61 +202,20 @@ export async function tokenRoutes(
           required: ['account', 'description'],
           properties: {
             account: { type: 'string', description: 'The name of a user or a robot.' },
-            description: {
-              type: 'string',
-              minLength: 1,
-              maxLength: descriptionLengthMax,
-              description: 'What it is for, so that one day somebody dares to revoke it.',
-            },
-            scope: scopeSchema,
-            days: {
-              type: 'integer',
-              minimum: 0,
-              maximum: daysMax,
-              description:
-                'How long it is good; 0: it does not expire. By default 365 for a user, and 0 for a robot.',
-            },
+            ...wantedToken,
           },
         },
         response: {
-          201: {
-            ...tokenSchema,
-            description: 'It was made.',
-            required: [...tokenSchema.required, 'token'],
-            properties: {
-              ...tokenSchema.properties,
-              token: {
-                type: 'string',
-                description: 'The token itself: berth_ and 43 letters and digits. Kept nowhere.',
-              },
-            },
-          },
+          201: madeTokenSchema,
           ...problems(400, 401, 403, 404, 409, 507),
         },
       },
     },
     async (request, reply) => {
-      const { account: text, description, scope, days } = request.body
-      const account = await getEnabled(parseAccountName(text))
-      const change = changeOf(request, now)
-      const lifetimeDays = days ?? usualDays[account.kind]
-      const { id, text: token, secretHash } = createPersonalToken()
-      const made: TokenRecord = {
-        id,
-        account: account.name,
-        kind: 'personal',
-        description,
-        ...(scope !== undefined && { scope: scope.map(parseScope) }),
-        createdAt: change.at,
-        createdBy: change.identity,
-        ...(lifetimeDays > 0 && { expiresAt: change.at + lifetimeDays * dayMs }),
-      }
+      const { account, ...wanted } = request.body
+      const owner = await getEnabled(parseAccountName(account))
 
-      await accounts.addToken({ ...made, ...change, secretHash })
-
-      // No cache on the way may keep it.
-      reply.code(201).header('Cache-Control', 'no-store')
-      return { ...tokenAnswer(made, change.at), token }
+      return sendToken(reply, await makeToken(accounts, owner, wanted, changeOf(request, now)))
     },
   )
 
@@ -282,7 +277,42 @@ export function inOrder(actions: readonly Action[]): Action[] {
   return ACTIONS.filter((action) => actions.includes(action))
 }
 
-function tokenAnswer({ createdAt, expiresAt, lastUsedAt, ...token }: TokenRecord, at: number) {
+/** @returns the record, and the token itself, which is kept nowhere */
+export async function makeToken(
+  accounts: Accounts,
+  { name: account, kind }: Pick<Account, 'name' | 'kind'>,
+  { description, scope, days }: WantedToken,
+  change: Change,
+): Promise<{ readonly made: TokenRecord; readonly token: string }> {
+  const lifetimeDays = days ?? usualDays[kind]
+  const { id, text: token, secretHash } = createPersonalToken()
+  const made: TokenRecord = {
+    id,
+    account,
+    kind: 'personal',
+    description,
+    ...(scope !== undefined && { scope: scope.map(parseScope) }),
+    createdAt: change.at,
+    createdBy: change.identity,
+    ...(lifetimeDays > 0 && { expiresAt: change.at + lifetimeDays * dayMs }),
+  }
+  await accounts.addToken({ ...made, ...change, secretHash })
+  return { made, token }
+}
+
+/** No cache on the way may keep it. */
+export function sendToken(
+  reply: FastifyReply,
+  { made, token }: { readonly made: TokenRecord; readonly token: string },
+) {
+  reply.code(201).header('Cache-Control', 'no-store')
+  return { ...tokenAnswer(made, made.createdAt), token }
+}
+
+export function tokenAnswer(
+  { createdAt, expiresAt, lastUsedAt, ...token }: TokenRecord,
+  at: number,
+) {
   return {
     ...token,
     createdAt: timeText(createdAt),

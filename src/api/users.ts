@@ -63,7 +63,7 @@ const importedMax = 10_000
 /** So many users with the longest names and hashes that people have. */
 const importBytesMax = 4 * 1024 * 1024
 
-const password = {
+export const passwordSchema = {
   type: 'string',
   description: 'At least 8 bytes of UTF-8 and at most 1024, without control characters.',
 } as const
@@ -140,7 +140,7 @@ export async function userRoutes(
               description:
                 'Letters, digits and . _ @ + -, up to 128; the first one a letter or a digit. No robot has it either.',
             },
-            password,
+            password: passwordSchema,
             isAdmin,
           },
         },
@@ -153,7 +153,7 @@ export async function userRoutes(
     async (request, reply) => {
       const { name: text, password, isAdmin = false } = request.body
       const name = parseAccountName(text)
-      const passwordHash = password === undefined ? undefined : await hashOf(password)
+      const passwordHash = password === undefined ? undefined : await hashOf(passwords, password)
 
       await accounts.addAccount({
         ...changeOf(request, now),
@@ -184,7 +184,7 @@ export async function userRoutes(
           additionalProperties: false,
           minProperties: 1,
           properties: {
-            password,
+            password: passwordSchema,
             isAdmin,
             isDisabled: { type: 'boolean', description: 'Whether nothing lets them in.' },
           },
@@ -196,7 +196,7 @@ export async function userRoutes(
       const name = parseAccountName(params.name)
       // Nobody is kept waiting for a hash that is for nobody.
       await getAccountRecord(accounts, 'user', name)
-      const passwordHash = password === undefined ? undefined : await hashOf(password)
+      const passwordHash = password === undefined ? undefined : await hashOf(passwords, password)
 
       await accounts.changeAccount({
         name,
@@ -291,11 +291,12 @@ export async function userRoutes(
       return reply.code(201).send({ count: users.length })
     },
   )
+}
 
-  async function hashOf(password: string): Promise<string> {
-    requireGoodPassword(password)
-    return passwords.hash(password)
-  }
+/** @throws {@link RegistryError} `REQUEST_INVALID` for a password that nobody should have */
+export async function hashOf(passwords: PasswordHasher, password: string): Promise<string> {
+  requireGoodPassword(password)
+  return passwords.hash(password)
 }
 
 /** Names stand in the message, hashes never. */

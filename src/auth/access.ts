@@ -55,6 +55,9 @@ export interface Access {
   /** Whose eyes a list is for; undefined when they may see everything. */
   viewerOf(identity: Identity): Promise<Viewer | undefined>
 
+  /** Whether they may say who may do what in all repositories that a pattern can have. */
+  mayGrant(identity: Identity, pattern: string): Promise<boolean>
+
   /** Whether they may do what concerns the whole registry. */
   isAdmin(identity: Identity): boolean
 }

@@ -3,7 +3,7 @@ import type { MetadataStore, Viewer } from '../metadata/metadata-store.js'
 import type { RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
 import { isSignedIn, type Identity, type SignedIn } from './identity.js'
-import { isWithin, Rights } from './rights.js'
+import { covers, isWithin, Rights } from './rights.js'
 import { CATALOG_SCOPE, isFor, isForCatalog, scopeOf } from './scopes.js'
 
 export interface AccountAccessOptions {
@@ -90,6 +90,14 @@ export class AccountAccess implements Access {
     }
     const patterns = (await this.#rightsOf(identity)).patternsWith('pull')
     return patterns.includes('**') ? undefined : { patterns }
+  }
+
+  async mayGrant(identity: Identity, pattern: string): Promise<boolean> {
+    if (this.isAdmin(identity)) return true
+    // A part of the rights is not enough to hand on any.
+    if (!isSignedIn(identity) || identity.limits || identity.bearer) return false
+    const managed = (await this.#rightsOf(identity)).patternsWith('admin')
+    return managed.some((outer) => covers(outer, pattern))
   }
 
   isAdmin(identity: Identity): boolean {

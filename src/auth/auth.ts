@@ -66,10 +66,12 @@ export async function createAuth(
       gate: { ...open, identify: async () => ANONYMOUS },
       apiGate: {
         ...open,
-        async identify({ headers: { authorization } }) {
+        async identify({ headers: { authorization = '' }, ip: address }) {
           if (operator.isIn(authorization)) return OPERATOR
           // Other schemes come from clients that have been asked for something by others.
-          return /^bearer\b/i.test(authorization ?? '') ? undefined : ANONYMOUS
+          if (!/^bearer\b/i.test(authorization)) return ANONYMOUS
+          onLogin({ name: '', address, succeeded: false, by: 'token' })
+          return undefined
         },
       },
       close: () => passwords.close(),

@@ -48,6 +48,10 @@ export class OpenAccess implements Access {
     return undefined
   }
 
+  async mayGrant(identity: Identity): Promise<boolean> {
+    return this.isAdmin(identity)
+  }
+
   isAdmin(identity: Identity): boolean {
     return identity.kind === 'operator'
   }

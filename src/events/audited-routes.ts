@@ -128,6 +128,9 @@ export const AUDITED_ROUTES: Readonly<Record<string, AuditedRoute | Reason>> = {
   'PUT /api/v1/repositories/:name/visibility': route('repository.visibility', { details: changed }),
 
   'POST /token': 'notes its events itself',
+  'PUT /api/v1/account/password': accountRoute('user.change', () => '', changed),
+  'POST /api/v1/account/tokens': accountRoute('token.create', () => '', changed),
+  'DELETE /api/v1/account/tokens/:id': accountRoute('token.revoke', token),
   'POST /api/v1/users': accountRoute('user.add', added, ({ body }) => ({
     isAdmin: body['isAdmin'] === true,
   })),

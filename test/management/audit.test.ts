@@ -308,7 +308,7 @@ describe('the management API', () => {
 
 describe('every route that changes something', () => {
   it('is one that the audit trail knows', async () => {
-    const { app } = await startTestServer()
+    const { app } = await startTestServer({ config: { access: { mode: 'accounts' } } })
 
     const routes = Object.keys(AUDITED_ROUTES).map((route) => route.split(' ', 2))
 
