@@ -30,10 +30,10 @@ async function world() {
   for (const name of NAMES) await pushImage(admin, name, 'v1')
   for (const name of ['open/x', 'open/y']) await started.show(name, 'public')
   await started.user('alice')
-  await started.grant('account alice', 'bravo/**', 'pull')
-  await started.grant('account alice', 'a*', 'delete')
+  await started.grant('user alice', 'bravo/**', 'pull')
+  await started.grant('user alice', 'a*', 'delete')
   await started.user('bob')
-  await started.grant('account bob', 'bravo/*', 'create')
+  await started.grant('user bob', 'bravo/*', 'create')
   await started.user('nothing')
   await started.grant('signed-in', 'zulu', 'pull')
   const limited = await started.token('admin', {
@@ -179,7 +179,7 @@ describe('a list of repositories', () => {
 
     await started.show('open/x', 'private')
     expect(await names()).toEqual(['open/y', 'zulu'])
-    await started.namespace('hidden', { owner: 'account nothing' })
+    await started.namespace('hidden', { owner: 'user nothing' })
     expect(await names()).toEqual(['hidden/x', 'open/y', 'zulu'])
     await started.accounts.removeNamespace('hidden')
     expect(await names()).toEqual(['open/y', 'zulu'])
@@ -190,7 +190,7 @@ describe('a list of repositories', () => {
     const admin = started.as(started.admin)
     // More than are read in one go for so small a page.
     for (let count = 100; count < 160; count++) await pushImage(admin, `bravo/b/n${count}`, 'v1')
-    await started.grant('account nothing', 'bravo/**/n159', 'pull')
+    await started.grant('user nothing', 'bravo/**/n159', 'pull')
     const all = ['bravo/b/n159', 'open/x', 'open/y', 'zulu']
 
     for (const limit of [1, 2, 4]) {
@@ -230,8 +230,8 @@ describe('a mount', () => {
     const started = await startWithAccounts()
     const admin = started.as(started.admin)
     await started.user('alice')
-    await started.grant('account alice', 'mine/**', 'create')
-    await started.grant('account alice', 'seen/**', 'pull')
+    await started.grant('user alice', 'mine/**', 'create')
+    await started.grant('user alice', 'seen/**', 'pull')
     const mount = async (from: string | undefined, authorization = basic('alice')) => {
       const query = from === undefined ? '' : `&from=${encodeURIComponent(from)}`
       const url = `/v2/mine/app/blobs/uploads/?mount=${layer}${query}`
@@ -325,7 +325,7 @@ describe('a tag that is there already', () => {
     const started = await startWithAccounts()
     const { digest, manifest } = await pushImage(started.as(started.admin), 'team/app', 'v1')
     const alice = started.as(await started.user('alice'))
-    await started.grant('account alice', 'team/**', 'create')
+    await started.grant('user alice', 'team/**', 'create')
     const other = await prepareImage(alice, 'team/app', { config: '{"other":1}' })
     const tags = async () => {
       const { headers } = await started.get('/v2/team/app/manifests/v1', started.admin)
@@ -380,7 +380,7 @@ describe('a tag that is there already', () => {
 
   it('moves for who may overwrite, by a bearer token too, which has no word of its own for it', async () => {
     const { world: started, other, tags } = await pushing()
-    await started.grant('account alice', 'team/app', 'overwrite')
+    await started.grant('user alice', 'team/app', 'overwrite')
     const bearer = await started.bearer(basic('alice'), 'repository:team/app:pull,push')
 
     const response = await putManifest(started.as(bearer), 'team/app', 'v1', other)
@@ -391,7 +391,7 @@ describe('a tag that is there already', () => {
 
   it('does not move by a token that is limited to new ones', async () => {
     const { world: started, other, tags, digest } = await pushing()
-    await started.grant('account alice', 'team/app', 'admin')
+    await started.grant('user alice', 'team/app', 'admin')
     const scope = [{ pattern: '**', actions: ['create'] as const }]
     const { authorization } = await started.token('alice', { scope })
     const bearer = await started.bearer(authorization, 'repository:team/app:pull,push')
@@ -423,8 +423,8 @@ describe('a deleted repository', () => {
     const started = await startWithAccounts()
     await pushImage(started.as(started.admin), 'team/app', 'v1')
     await started.user('alice')
-    await started.grant('account alice', 'team/**', 'admin')
-    await started.grant('account alice', 'other/**', 'create')
+    await started.grant('user alice', 'team/**', 'admin')
+    await started.grant('user alice', 'other/**', 'create')
     const ask = (method: 'DELETE' | 'POST', url: string, payload?: object) =>
       started.ask(
         {

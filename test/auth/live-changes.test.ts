@@ -53,7 +53,7 @@ interface Change {
   readonly after: readonly [number, number]
 }
 
-const everything: Change['before'] = (world) => world.grant('account alice', 'team/**', 'admin')
+const everything: Change['before'] = (world) => world.grant('user alice', 'team/**', 'admin')
 
 const CHANGES: readonly Change[] = [
   {
@@ -68,7 +68,7 @@ const CHANGES: readonly Change[] = [
   {
     what: 'a grant that becomes less',
     before: everything,
-    change: (world) => world.grant('account alice', 'team/**', 'pull'),
+    change: (world) => world.grant('user alice', 'team/**', 'pull'),
     after: [200, 403],
   },
   {
@@ -123,8 +123,8 @@ const CHANGES: readonly Change[] = [
   },
   {
     what: 'a namespace that somebody else owns now',
-    before: (world) => world.namespace('team', { owner: 'account alice' }),
-    change: (world) => world.namespace('team', { owner: 'account bob' }),
+    before: (world) => world.namespace('team', { owner: 'user alice' }),
+    change: (world) => world.namespace('team', { owner: 'user bob' }),
     after: [404, 403],
   },
   {
@@ -135,7 +135,7 @@ const CHANGES: readonly Change[] = [
   },
   {
     what: 'a namespace that is removed',
-    before: (world) => world.namespace('team', { owner: 'account alice' }),
+    before: (world) => world.namespace('team', { owner: 'user alice' }),
     change: ({ accounts }) => accounts.removeNamespace('team'),
     after: [404, 403],
   },
@@ -176,11 +176,12 @@ describe.each(CHANGES)('$what', ({ before, change, after }) => {
   })
 })
 
-/** Whether alice has tokens and is not locked. */
+/** Whether alice is not locked, and has the token that she had. */
 async function isThere({ accounts }: AccountsWorld): Promise<boolean> {
   const account = await accounts.findAccount('alice')
-  const { entries } = await accounts.listTokens({ account: 'alice', limit: 1 })
-  return account?.isDisabled === false && entries.length > 0
+  if (account === undefined || account.isDisabled) return false
+  const query = { account: 'alice', kind: 'personal', limit: 1 } as const
+  return (await accounts.listTokens(query)).entries.length > 0
 }
 
 describe('a token that is revoked', () => {
@@ -209,8 +210,10 @@ describe('a token that is revoked', () => {
     const bearer = `Bearer ${answer.json<BearerAnswer>().access_token}`
     expect(await look(started, bearer)).toBe(200)
 
-    const { entries } = await started.accounts.listTokens({ account: 'admin', limit: 10 })
-    expect(entries.map(({ kind }) => kind)).toEqual(['refresh'])
+    const { entries } = await started.accounts.listTokens({
+      ...{ account: 'admin', kind: 'refresh', limit: 10 },
+    })
+    expect(entries).toHaveLength(1)
     await started.accounts.revokeToken(entries[0]?.id ?? '')
 
     expect(await look(started, bearer)).toBe(401)
@@ -256,7 +259,7 @@ describe('a bearer token', () => {
     const bearer = await started.bearer(alice, scope)
     expect(await look(started, bearer)).toBe(404)
 
-    await started.grant('account alice', 'team/app', 'pull')
+    await started.grant('user alice', 'team/app', 'pull')
 
     const response = await started.get('/v2/team/app/tags/list', bearer)
     expect(challengeOf(response)).toMatchObject({
@@ -353,7 +356,7 @@ describe('access.mode', () => {
 
     const closed = await startWithAccounts({ dataDirectory })
     const alice = await closed.user('alice')
-    await closed.grant('account alice', 'team/**', 'overwrite')
+    await closed.grant('user alice', 'team/**', 'overwrite')
     const token = await closed.token('alice')
     await pushImage(closed.as(alice), 'team/other', 'v1')
     expect(await look(closed, undefined)).toBe(401)

@@ -79,6 +79,39 @@ const ROUTES: Readonly<Record<string, About>> = {
   'DELETE /api/v1/verify/runs/current': 'admins',
   'POST /api/v1/backup/runs': 'admins',
   'GET /api/v1/openapi.json': 'nobody in particular',
+
+  'PUT /api/v1/repositories/:name/visibility': 'admin',
+  'GET /api/v1/access/explain': 'admins',
+  'GET /api/v1/audit': 'admins',
+  'GET /api/v1/users': 'admins',
+  'POST /api/v1/users': 'admins',
+  'POST /api/v1/users/import': 'admins',
+  'GET /api/v1/users/:name': 'admins',
+  'PATCH /api/v1/users/:name': 'admins',
+  'DELETE /api/v1/users/:name': 'admins',
+  'GET /api/v1/robots': 'admins',
+  'POST /api/v1/robots': 'admins',
+  'GET /api/v1/robots/:name': 'admins',
+  'PATCH /api/v1/robots/:name': 'admins',
+  'DELETE /api/v1/robots/:name': 'admins',
+  'GET /api/v1/groups': 'admins',
+  'POST /api/v1/groups': 'admins',
+  'DELETE /api/v1/groups/:name': 'admins',
+  'GET /api/v1/groups/:name/members': 'admins',
+  'PUT /api/v1/groups/:name/members/:account': 'admins',
+  'DELETE /api/v1/groups/:name/members/:account': 'admins',
+  'GET /api/v1/tokens': 'admins',
+  'POST /api/v1/tokens': 'admins',
+  'DELETE /api/v1/tokens/:id': 'admins',
+  'GET /api/v1/grants': 'admins',
+  'PUT /api/v1/grants': 'admins',
+  'DELETE /api/v1/grants/:id': 'admins',
+  'GET /api/v1/namespaces': 'admins',
+  'GET /api/v1/namespaces/:name': 'admins',
+  'PUT /api/v1/namespaces/:name': 'admins',
+  'DELETE /api/v1/namespaces/:name': 'admins',
+  'GET /api/v1/signing-keys': 'admins',
+  'POST /api/v1/signing-keys': 'admins',
 }
 
 /** What each right is good for. */
@@ -192,6 +225,7 @@ function requestOf(route: string, repository: string) {
     .replace(/:digest\(\.\+\)/, blob)
     .replace(/:id(\(\.\+\))?/, isApi ? '999999' : '00000000-0000-0000-0000-000000000000')
     .replace(':tag', tag)
+    .replace(':account', 'nobody')
   const body = bodyOf(route)
   return {
     method: method as 'GET',
@@ -205,7 +239,7 @@ function bodyOf(route: string): [type: string, text: string] | undefined {
   if (route === 'POST /token') return [FORM, 'grant_type=none']
   if (route.startsWith('PUT /v2/:name/manifests')) return [OCI_MANIFEST, 'no manifest']
   if (/^(PUT|PATCH) \/v2\//.test(route)) return ['application/octet-stream', 'bytes']
-  if (/^(POST|PUT) \/api\//.test(route)) return ['application/json', '{"unknown":1}']
+  if (/^(POST|PUT|PATCH) \/api\//.test(route)) return ['application/json', '{"unknown":1}']
   return undefined
 }
 
@@ -343,7 +377,7 @@ async function everybody(world: AccountsWorld, tick: (seconds: number) => void) 
 
   for (const right of RIGHTS) {
     await world.user(`has-${right}`)
-    await world.grant(`account has-${right}`, 'team/**', right)
+    await world.grant(`user has-${right}`, 'team/**', right)
   }
   for (const right of RIGHTS) {
     const name = `has-${right}`
@@ -358,8 +392,8 @@ async function everybody(world: AccountsWorld, tick: (seconds: number) => void) 
     })
 
     await world.robot(`robot-${right}`)
-    await world.grant(`account robot-${right}`, 'team/app', right)
-    await world.grant(`account robot-${right}`, 'team/apq', right)
+    await world.grant(`robot robot-${right}`, 'team/app', right)
+    await world.grant(`robot robot-${right}`, 'team/apq', right)
     const token = await world.token(`robot-${right}`)
     add(`a robot with ${right}`, { ...who, authorization: token.authorization })
     add(`a robot with ${right}, its token as a bearer token`, {
@@ -392,13 +426,13 @@ async function everybody(world: AccountsWorld, tick: (seconds: number) => void) 
   })
 
   await world.user('auditor')
-  await world.grant('account auditor', '**', 'pull')
+  await world.grant('user auditor', '**', 'pull')
   await addAll('a user who may pull everything', {
     ...{ is: 'account', rights: ['pull'], at: 'team', isEverywhere: true },
     authorization: basic('auditor'),
   })
   await world.user('owner')
-  await world.namespace('owned', { owner: 'account owner' })
+  await world.namespace('owned', { owner: 'user owner' })
   await addAll('the owner of the namespace', {
     ...{ is: 'account', rights: ['admin'], at: 'owned', authorization: basic('owner') },
   })

@@ -13,7 +13,7 @@ function grant(pattern: string, ...actions: readonly Action[]): HeldRight {
 }
 
 function owned(name: string): HeldRight {
-  return { kind: 'namespace', name, owner: { kind: 'account', name: 'alice' } }
+  return { kind: 'namespace', name, owner: { kind: 'user', name: 'alice' } }
 }
 
 const allowedBy = (rights: Rights, repository: string) =>

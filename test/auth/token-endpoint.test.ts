@@ -18,8 +18,8 @@ async function world() {
   let at = AT
   const started = await startWithAccounts({ now: () => at })
   const alice = await started.user('alice')
-  await started.grant('account alice', 'team/**', 'create')
-  await started.grant('account alice', 'other/app', 'pull')
+  await started.grant('user alice', 'team/**', 'create')
+  await started.grant('user alice', 'other/app', 'pull')
   for (const name of ['team/app', 'other/app', 'open/app']) {
     await pushImage(started.as(started.admin), name, 'v1')
   }
@@ -183,7 +183,9 @@ describe('GET /token', () => {
     expect(refreshToken).toMatch(/^berth-refresh_[\w-]{43}$/)
     expect(claimsIn(token)).toMatchObject({ sub: 'alice', access: [] })
     expect((await started.get('/v2/', `Bearer ${token}`)).statusCode).toBe(200)
-    const { entries } = await started.accounts.listTokens({ account: 'alice', limit: 10 })
+    const { entries } = await started.accounts.listTokens({
+      ...{ account: 'alice', kind: 'refresh', limit: 10 },
+    })
     expect(entries).toMatchObject([{ kind: 'refresh', description: 'docker' }])
   })
 
@@ -435,13 +437,14 @@ describe('a refresh token', () => {
       expect(response.json<BearerAnswer>().refresh_token).toBe(refreshToken)
       expect(accessIn(response)).toEqual(['repository:team/app:pull,push'])
     }
-    expect((await started.accounts.listTokens({ limit: 10 })).entries).toHaveLength(1)
+    const { entries } = await started.accounts.listTokens({ kind: 'refresh', limit: 10 })
+    expect(entries).toHaveLength(1)
   })
 
   it('gives what may be given now, and not what it was when it was made', async () => {
     const { use, world: started } = await loggedIn()
     const scope = 'repository:team/app:pull,push'
-    await started.grant('account alice', 'team/**', 'pull')
+    await started.grant('user alice', 'team/**', 'pull')
 
     expect(accessIn(await use({ scope }))).toEqual(['repository:team/app:pull'])
   })

@@ -6,6 +6,7 @@ import type {
   Accounts,
   Action,
   GrantSubject,
+  NamespaceOwner,
   TokenScope,
   Visibility,
 } from '../../src/metadata/accounts.js'
@@ -37,8 +38,8 @@ export interface PersonalTokenOptions {
   readonly expiresAt?: number
 }
 
-/** `anonymous`, `signed-in`, `account NAME`, `group NAME`. */
-export type Subject = 'anonymous' | 'signed-in' | `account ${string}` | `group ${string}`
+/** `anonymous`, `signed-in`, `user NAME`, `robot NAME`, `group NAME`. */
+export type Subject = 'anonymous' | 'signed-in' | `${'user' | 'robot' | 'group'} ${string}`
 
 export interface BearerAnswer {
   readonly token: string
@@ -97,7 +98,7 @@ export class AccountsWorld {
     name: string,
     { owner, visibility = 'private' }: { owner?: Subject; visibility?: Visibility } = {},
   ): Promise<void> {
-    const owned = owner && (subjectOf(owner) as GrantSubject & { kind: 'account' | 'group' })
+    const owned = owner && (subjectOf(owner) as NamespaceOwner)
     const defaultVisibility = visibility
     await this.accounts.putNamespace({
       ...{ ...made, name, defaultVisibility },
@@ -201,6 +202,6 @@ export function challengeOf(response: {
 
 function subjectOf(text: Subject): GrantSubject {
   const [kind, name = ''] = text.split(' ')
-  if (kind === 'account' || kind === 'group') return { kind, name }
+  if (kind === 'user' || kind === 'robot' || kind === 'group') return { kind, name }
   return { kind: kind as 'anonymous' | 'signed-in' }
 }
