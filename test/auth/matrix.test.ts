@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { ABSENT, OCI_MANIFEST, pushImage, sha256 } from '../support/images.js'
-import type { AccountsWorld } from '../support/accounts.js'
-import { basic, challengeOf, FORM, startWithAccounts } from '../support/accounts.js'
+import {
+  basic,
+  challengeOf,
+  FORM,
+  PASSWORD,
+  startWithAccounts,
+  type AccountsWorld,
+} from '../support/accounts.js'
 import { routesOf } from '../support/routes.js'
 import { operatorTokenOf } from '../support/server.js'
 
@@ -519,5 +525,26 @@ describe('every route', () => {
 
     expect(await mistakes(world, [{ ...operator, is: 'operator' }], api)).toEqual([])
     expect(await mistakes(world, [{ ...operator, is: 'wrong' }], others)).toEqual([])
+  })
+
+  it('of repositories is explained as it is decided', async () => {
+    const { world, cases } = await startMatrix()
+    for (const { is, rights, isPublic, at, authorization = '' } of cases) {
+      if (is === 'wrong' || is === 'operator') continue
+      const [scheme, value = ''] = authorization.split(' ')
+      const [name, password] = Buffer.from(value, 'base64').toString().split(':')
+      // Of a token's limits nothing is explained, only of its account.
+      if (scheme !== '' && (scheme !== 'Basic' || (password !== PASSWORD && name !== ''))) continue
+      for (const right of Object.keys(GOOD_FOR) as Right[]) {
+        const account = name === undefined || name === '' ? 'anonymous' : name
+        const query = `account=${account}&repository=${at}/app&action=${right}`
+        const response = await world.get(`/api/v1/access/explain?${query}`, world.admin)
+        const isAllowed =
+          is === 'admin' ||
+          rights.some((held) => GOOD_FOR[held].includes(right)) ||
+          (isPublic === true && right === 'pull')
+        expect([query, response.json<{ allowed: boolean }>().allowed]).toEqual([query, isAllowed])
+      }
+    }
   })
 })
