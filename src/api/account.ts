@@ -196,12 +196,11 @@ export async function accountRoutes(
     async (request, reply) => {
       const { accountId, limits } = signedIn(request)
       const { id } = request.params
+      const token = await accounts.findTokenById(id)
+      if (token?.account.id !== accountId) throw tokenUnknown()
       // A token with a part of the rights does not take away what others have.
       if (limits) throw notByToken()
-      const token = await accounts.findTokenById(id)
-      if (token?.account.id !== accountId || !(await accounts.revokeToken(id))) {
-        throw new RegistryError('TOKEN_UNKNOWN', 'you have no token of this id', { details: [] })
-      }
+      if (!(await accounts.revokeToken(id))) throw tokenUnknown()
       return reply.code(204).send()
     },
   )
@@ -209,7 +208,7 @@ export async function accountRoutes(
 
 function signedIn({ identity }: FastifyRequest): SignedIn {
   if (isSignedIn(identity)) return identity
-  throw new RegistryError('DENIED', 'the operator has no account: name one in /users or /tokens')
+  throw new RegistryError('ACCOUNT_UNKNOWN', 'the operator has no account: name one in the path')
 }
 
 /** What outlives a token must not come of one. */
@@ -217,6 +216,11 @@ function byPassword(request: FastifyRequest): SignedIn {
   const identity = signedIn(request)
   if (identity.tokenId !== undefined) throw notByToken()
   return identity
+}
+
+function tokenUnknown(): RegistryError {
+  // Somebody may have taken the token itself for its id.
+  return new RegistryError('TOKEN_UNKNOWN', 'you have no token of this id', { details: [] })
 }
 
 function notByToken(): RegistryError {

@@ -23,6 +23,7 @@ type About =
   | 'everything'
   | 'admins'
   | 'nobody in particular'
+  | 'account'
   | 'token'
   | 'form'
 
@@ -106,12 +107,17 @@ const ROUTES: Readonly<Record<string, About>> = {
   'GET /api/v1/groups/:name/members': 'admins',
   'PUT /api/v1/groups/:name/members/:account': 'admins',
   'DELETE /api/v1/groups/:name/members/:account': 'admins',
+  'GET /api/v1/account': 'account',
+  'PUT /api/v1/account/password': 'account',
+  'GET /api/v1/account/tokens': 'account',
+  'POST /api/v1/account/tokens': 'account',
+  'DELETE /api/v1/account/tokens/:id': 'account',
   'GET /api/v1/tokens': 'admins',
   'POST /api/v1/tokens': 'admins',
   'DELETE /api/v1/tokens/:id': 'admins',
-  'GET /api/v1/grants': 'admins',
-  'PUT /api/v1/grants': 'admins',
-  'DELETE /api/v1/grants/:id': 'admins',
+  'GET /api/v1/grants': 'account',
+  'PUT /api/v1/grants': 'account',
+  'DELETE /api/v1/grants/:id': 'account',
   'GET /api/v1/namespaces': 'admins',
   'GET /api/v1/namespaces/:name': 'admins',
   'PUT /api/v1/namespaces/:name': 'admins',
@@ -193,6 +199,9 @@ function expectation(about: About, who: Somebody, repository: string, isThere: b
     case 'search':
       if (who.bearer) return who.bearer.catalog ? allowed : tooNarrow
       return isIn || about === 'search' ? allowed : { is: 'challenged', ...scope }
+    case 'account':
+      if (!isIn) return { is: 'challenged' }
+      return who.bearer ? denied : allowed
     case 'everything':
     case 'admins': {
       const seesAll = who.isEverywhere === true && about === 'everything'
