@@ -58,6 +58,7 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   if (config.audit.file !== '') process.on('SIGHUP', () => void server.audit.reopen())
   process.stdout.write(welcome(config, file, server.address))
   warnAboutOpenAccess(config, server)
+  warnAboutPlainPasswords(config, server)
   if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))
 
   if (config.http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
@@ -109,6 +110,18 @@ function welcome(config: Config, file: string | undefined, address: AddressInfo)
   docker pull ${registry}/alpine:latest
 
 `
+}
+
+/** Where a proxy in front speaks TLS, clients call the registry by an address that says so. */
+function warnAboutPlainPasswords({ access, http }: Config, { address }: Server): void {
+  if (access.mode !== 'accounts' || isLoopback(address.address)) return
+  if (http.tls.mode === 'only' || http.publicUrl.startsWith('https:')) return
+  process.stdout.write(
+    `Warning: passwords and tokens cross the network as they are where clients speak plain HTTP. berth tls init
+makes a certificate (http.tls); where a proxy in front has one, http.publicUrl says so.
+
+`,
+  )
 }
 
 function warnAboutOpenAccess({ access, http }: Config, { address }: Server): void {

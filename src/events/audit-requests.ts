@@ -50,6 +50,14 @@ function noteWhenDone(
   const note = (isAnswered: boolean) => {
     if (isNoted) return
     isNoted = true
+    try {
+      tellOf(isAnswered)
+    } catch (error) {
+      // Nobody is there any more who could answer it: thrown here it would end the process.
+      request.log.error({ err: error }, 'a request could not be noted in the audit trail')
+    }
+  }
+  const tellOf = (isAnswered: boolean) => {
     const { statusCode } = reply.raw
     if (statusCode === 401 && !hasCredentials(request)) return
     if (of === 'refusals' && !(isAnswered && REFUSALS.has(statusCode))) return

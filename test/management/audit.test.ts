@@ -306,6 +306,30 @@ describe('the management API', () => {
   })
 })
 
+it('has accounts and rights, each with what it was done to and no secret', async () => {
+  const server = await startTestServer()
+  const { app } = server
+
+  const events = await eventsWhile(server, async () => {
+    await ask(app, 'POST', '/users', { body: { name: 'ada', password: 'correct horse' } })
+    await ask(app, 'PATCH', '/users/ada', { body: { password: 'another horse' } })
+    const grant = { subject: 'user:ada', pattern: 'team/**', actions: ['pull'] }
+    await ask(app, 'PUT', '/grants', { body: grant })
+    await ask(app, 'DELETE', '/grants/1')
+    await ask(app, 'POST', '/tokens', { body: { account: 'ada', description: 'laptop' } })
+  })
+
+  const operator = { actor: 'operator', result: 'done' }
+  expect(events).toMatchObject([
+    { ...operator, action: 'user.add', target: 'ada' },
+    { ...operator, action: 'user.change', target: 'ada', details: { password: 'changed' } },
+    { ...operator, action: 'grant.put', target: 'user:ada', details: { pattern: 'team/**' } },
+    { ...operator, action: 'grant.remove', target: '1' },
+    { ...operator, action: 'token.create', target: 'ada' },
+  ])
+  expect(JSON.stringify(events)).not.toMatch(/horse|berth_/)
+})
+
 describe('every route that changes something', () => {
   it('is one that the audit trail knows', async () => {
     const { app } = await startTestServer({ config: { access: { mode: 'accounts' } } })
