@@ -22,6 +22,11 @@ type About =
   | 'list'
   | 'everything'
   | 'admins'
+  /** For whoever has an account; what of it is theirs is decided by what they send. */
+  | 'accounts'
+  | 'oneself'
+  /** Not with a part of their rights. */
+  | 'oneself whole'
   | 'nobody in particular'
   | 'token'
   | 'form'
@@ -86,6 +91,11 @@ const ROUTES: Readonly<Record<string, About>> = {
   'POST /api/v1/backup/runs': 'admins',
   'GET /api/v1/openapi.json': 'nobody in particular',
 
+  'GET /api/v1/account': 'oneself',
+  'PUT /api/v1/account/password': 'accounts',
+  'GET /api/v1/account/tokens': 'oneself',
+  'POST /api/v1/account/tokens': 'accounts',
+  'DELETE /api/v1/account/tokens/:id': 'oneself whole',
   'PUT /api/v1/repositories/:name/visibility': 'admin',
   'GET /api/v1/access/explain': 'admins',
   'GET /api/v1/audit': 'admins',
@@ -109,9 +119,9 @@ const ROUTES: Readonly<Record<string, About>> = {
   'GET /api/v1/tokens': 'admins',
   'POST /api/v1/tokens': 'admins',
   'DELETE /api/v1/tokens/:id': 'admins',
-  'GET /api/v1/grants': 'admins',
-  'PUT /api/v1/grants': 'admins',
-  'DELETE /api/v1/grants/:id': 'admins',
+  'GET /api/v1/grants': 'accounts',
+  'PUT /api/v1/grants': 'accounts',
+  'DELETE /api/v1/grants/:id': 'accounts',
   'GET /api/v1/namespaces': 'admins',
   'GET /api/v1/namespaces/:name': 'admins',
   'PUT /api/v1/namespaces/:name': 'admins',
@@ -146,6 +156,8 @@ interface Somebody {
   /** On the repositories of the case, where they are there and where they are not. */
   readonly rights: readonly Right[]
   readonly isPublic?: boolean
+  /** They have come with a part of their rights. */
+  readonly isLimited?: boolean
   /** The rights are on every repository there is. */
   readonly isEverywhere?: boolean
   /** What their bearer token is for; absent without one. */
@@ -179,7 +191,7 @@ function expectation(about: About, who: Somebody, repository: string, isThere: b
     const isProof = who.is !== 'wrong' && who.is !== 'operator' && who.bearer === undefined
     return isProof ? allowed : { is: 'challenged', scheme: 'Basic' }
   }
-  if (who.is === 'operator') return allowed
+  if (who.is === 'operator') return about.startsWith('oneself') ? denied : allowed
   if (who.is === 'wrong') return { is: 'challenged', error: 'invalid_token', ...scope }
   const tooNarrow = { is: 'challenged', error: 'insufficient_scope', ...scope } as const
   switch (about) {
@@ -193,6 +205,11 @@ function expectation(about: About, who: Somebody, repository: string, isThere: b
     case 'search':
       if (who.bearer) return who.bearer.catalog ? allowed : tooNarrow
       return isIn || about === 'search' ? allowed : { is: 'challenged', ...scope }
+    case 'accounts':
+    case 'oneself':
+    case 'oneself whole':
+      if (!isIn) return { is: 'challenged' }
+      return who.bearer || (who.isLimited && about === 'oneself whole') ? denied : allowed
     case 'everything':
     case 'admins': {
       const seesAll = who.isEverywhere === true && about === 'everything'
@@ -409,7 +426,7 @@ async function everybody(world: AccountsWorld, tick: (seconds: number) => void) 
     const scope = [{ pattern: 'team/**', actions: [right] }]
     const limited = await world.token('has-admin', { scope })
     await addAll(`a token that is limited to ${right}`, {
-      ...{ ...who, authorization: limited.authorization },
+      ...{ ...who, isLimited: true, authorization: limited.authorization },
     })
   }
 
@@ -417,18 +434,20 @@ async function everybody(world: AccountsWorld, tick: (seconds: number) => void) 
     scope: [{ pattern: 'other/**', actions: ['admin'] }],
   })
   await addAll('a token that is limited to another namespace', {
-    ...{ is: 'account', rights: [], at: 'team', authorization: elsewhere.authorization },
+    ...{ is: 'account', rights: [], at: 'team', isLimited: true },
+    authorization: elsewhere.authorization,
   })
   const limitedAdmin = await world.token('admin', {
     scope: [{ pattern: 'team/**', actions: ['create'] }],
   })
   await addAll('a limited token of an admin', {
-    ...{ is: 'account', rights: ['create'], at: 'team' },
+    ...{ is: 'account', rights: ['create'], at: 'team', isLimited: true },
     authorization: limitedAdmin.authorization,
   })
   const beyond = await world.token('has-pull', { scope: [{ pattern: '**', actions: ['admin'] }] })
   add('a token with a scope beyond the rights of its user', {
-    ...{ is: 'account', rights: ['pull'], at: 'team', authorization: beyond.authorization },
+    ...{ is: 'account', rights: ['pull'], at: 'team', isLimited: true },
+    authorization: beyond.authorization,
   })
 
   await world.user('auditor')
