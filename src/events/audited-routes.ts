@@ -186,11 +186,9 @@ function digestIn(reply: FastifyReply) {
 function askedOf({ params, query, body }: FastifyRequest): Asked {
   const members = typeof body === 'object' && body !== null ? body : {}
   // A schema may have made a number of what stands in the path.
-  const texts = Object.entries(params as Readonly<Record<string, unknown>>).map(([key, value]) => [
-    key,
-    String(value),
-  ])
-  return { params: Object.fromEntries(texts), query, body: members } as Asked
+  const texts: Record<string, string> = {}
+  for (const [key, value] of Object.entries(params as object)) texts[key] = String(value)
+  return { params: texts, query, body: members } as Asked
 }
 
 function isDigest(reference = ''): boolean {
