@@ -237,7 +237,7 @@ export const configSchema = {
           maximum: 3650,
           default: 90,
           description:
-            'With accounts: how long docker login lasts; what it keeps in place of the password is of no use after that.',
+            'With accounts: how long docker login lasts when it is not used; what it keeps in place of the password is of no use after that.',
         },
       },
     },

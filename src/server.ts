@@ -58,15 +58,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const { directory, stores, audit, auth, app, registry, maintenance } = assembly
     const { operatorToken: token } = assembly
     undo.push(() => assembly.close())
-    const firstAdmin =
-      config.access.mode === 'accounts'
-        ? await ensureAdmin(stores.metadata, auth.passwords, now)
-        : undefined
     const { host, port } = config.http
     // The framework takes every server that is not its own for one of plain HTTP.
     const listenTextResolver = (url: string) =>
       `Server listening at ${tls.mode === 'only' ? url.replace('http:', 'https:') : url}`
     await app.listen({ host, port, listenTextResolver })
+    // Not before: of a start that fails nobody reads the password.
+    const firstAdmin =
+      config.access.mode === 'accounts'
+        ? await ensureAdmin(stores.metadata, auth.passwords, now)
+        : undefined
     const address = app.server.address() as AddressInfo
     await noteStart({ audit, trail: stores.metadata.audit, config, log })
     undo.push(() => audit.note({ action: 'server.stop' }))

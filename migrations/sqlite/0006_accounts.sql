@@ -45,8 +45,6 @@ create table tokens (
   description text not null,
   -- JSON: what of the account's rights it has; null for all.
   scope text,
-  -- The personal token that a refresh token was made for.
-  parent_id text references tokens (id) on delete cascade,
   created_at integer not null,
   created_by text not null,
   expires_at integer,
@@ -58,8 +56,6 @@ create index tokens_account_created_idx on tokens (account_id, kind, created_at)
 create index tokens_account_idx on tokens (account_id, kind, id);
 
 create index tokens_kind_idx on tokens (kind, id);
-
-create index tokens_parent_idx on tokens (parent_id) where parent_id is not null;
 
 create index tokens_expires_idx on tokens (kind, expires_at) where expires_at is not null;
 

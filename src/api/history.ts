@@ -1,7 +1,9 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
 import type { Identity } from '../auth/identity.js'
+import { sightOf } from '../auth/rights.js'
 import type { DeletedQuery, DeletedRepository, HistoryEntry } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { parseRepositoryName, parseTag } from '../oci/reference.js'
@@ -65,6 +67,9 @@ const deletedSchema = {
     },
   },
 } as const
+
+/** Of what somebody may not see so much is read before others have their turn. */
+const readAtOnce = 500
 
 export interface HistoryRoutesOptions {
   readonly metadata: MetadataStore
@@ -136,17 +141,24 @@ export async function historyRoutes(
     },
   )
 
-  /** Of those that were deleted, what somebody could pull from if they were there. */
+  /**
+   * Of those that were deleted, what somebody was granted; whether others are public that have their names
+   * now says nothing of them.
+   */
   async function listDeleted(identity: Identity, query: DeletedQuery) {
-    if ((await access.viewerOf(identity)) === undefined) {
-      return metadata.listDeletedRepositories(query)
-    }
+    const viewer = await access.viewerOf(identity)
+    if (viewer === undefined) return metadata.listDeletedRepositories(query)
+    const sees = sightOf(viewer)
     const seen: DeletedRepository[] = []
     let { before } = query
-    for (;;) {
-      const page = await metadata.listDeletedRepositories({ ...query, ...(before && { before }) })
+    for (; ; await turn()) {
+      const page = await metadata.listDeletedRepositories({
+        since: query.since,
+        limit: readAtOnce,
+        ...(before && { before }),
+      })
       for (const repository of page.entries) {
-        if (!(await access.may(identity, 'pull', repository.name))) continue
+        if (!sees(repository.name)) continue
         if (seen.length === query.limit) return { entries: seen, hasMore: true }
         seen.push(repository)
       }

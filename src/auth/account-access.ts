@@ -2,7 +2,7 @@ import type { Accounts, Action, HeldRight } from '../metadata/accounts.js'
 import type { MetadataStore, Viewer } from '../metadata/metadata-store.js'
 import type { RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
-import { isSignedIn, type Identity, type SignedIn } from './identity.js'
+import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'
 import { covers, isWithin, Rights } from './rights.js'
 import { CATALOG_SCOPE, isFor, isForCatalog, scopeOf } from './scopes.js'
 
@@ -167,7 +167,10 @@ export class AccountAccess implements Access {
     repository: RepositoryName,
   ): Promise<boolean> {
     if (isSignedIn(identity)) {
-      if (identity.limits && !isWithin(identity.limits, repository, action)) return false
+      if (identity.limits && !isWithin(identity.limits, repository, action)) {
+        // What everybody may who shows nothing, whoever shows a token may too.
+        return (await this.#rightsOf(ANONYMOUS)).may(repository, action)
+      }
       if (identity.isAdmin) return true
     }
     return (await this.#rightsOf(identity)).may(repository, action)

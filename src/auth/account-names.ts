@@ -3,7 +3,7 @@ import { RegistryError } from '../errors.js'
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/
 
 /** What stands in the history for those who have no account; in no way of writing them, lest people be misled. */
-const RESERVED: ReadonlySet<string> = new Set(['anonymous', 'operator'])
+const RESERVED: ReadonlySet<string> = new Set(['anonymous', 'berth', 'operator'])
 
 const GRAMMAR =
   'is 1 to 128 letters, digits and . _ @ + -, of ASCII, and begins with a letter or a digit'
@@ -11,12 +11,12 @@ const GRAMMAR =
 /**
  * Parses the name of a user or a robot. Names compare by their bytes: `Ada` is not `ada`.
  *
- * @throws {@link RegistryError} `REQUEST_INVALID`, also for `anonymous` and `operator`
+ * @throws {@link RegistryError} `REQUEST_INVALID`, also for `anonymous`, `berth` and `operator`
  */
 export function parseAccountName(text: string): string {
   if (!NAME.test(text)) throw invalid(text, `the name of an account ${GRAMMAR}`)
   if (RESERVED.has(text.toLowerCase())) {
-    throw invalid(text, `no account can be called ${text}: it means somebody without one`)
+    throw invalid(text, `no account can be called ${text}: it means what has none`)
   }
   return text
 }

@@ -29,6 +29,7 @@ export interface AuthOptions {
 export interface Logins {
   readonly authenticator: Authenticator
   readonly tokens: BearerTokens
+  readonly uses: TokenUses
   readonly keys: SigningKeys
 }
 
@@ -92,6 +93,7 @@ export async function createAuth(
     requestRate,
     challenges: new Challenges(config.http.publicUrl),
     access: new AccountAccess(metadata, { deletesEnabled }),
+    version: () => accounts.getAccessVersion(),
     identify,
   }
   return {
@@ -102,7 +104,7 @@ export async function createAuth(
       identify: async (request) =>
         operator.isIn(request.headers.authorization) ? OPERATOR : identify(request),
     },
-    logins: { authenticator, tokens, keys },
+    logins: { authenticator, tokens, uses, keys },
     async close() {
       await uses.close()
       await passwords.close()

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Account, Accounts, StoredToken } from '../metadata/accounts.js'
+import { addressKey } from '../addresses.js'
 import { Recent } from '../recent.js'
 import { parseAuthorization } from './authorization.js'
 import type { BearerTokens } from './bearer-tokens.js'
@@ -64,7 +65,9 @@ export class Authenticator {
   async identify(header: string | undefined, address: string): Promise<Identity | undefined> {
     if (header === undefined) return ANONYMOUS
     const version = await this.#accounts.getAccessVersion()
-    const key = hash('sha256', this.#secret + header, 'base64')
+    // A password that was right in one place must not answer who is guessing it in another.
+    const place = /^basic /i.test(header) ? addressKey(address) : ''
+    const key = hash('sha256', `${this.#secret}${place} ${header}`, 'base64')
     const known = this.#remembered.get(key)
     if (known && known.version === version && this.#options.now() < known.until) {
       const { identity } = known
@@ -168,7 +171,7 @@ export function identityOf(account: Account, token?: StoredToken): SignedIn {
     accountId: account.id,
     epoch: account.epoch,
     isAdmin: account.isAdmin,
-    ...(token && { tokenId: token.parentId ?? token.id }),
+    ...(token && { tokenId: token.id }),
     ...(token?.scope && { limits: token.scope }),
   }
 }

@@ -8,7 +8,8 @@ export interface FirstAdmin {
   readonly password: string
 }
 
-const name = 'admin'
+/** And admin-2, … where a robot is called so already. */
+const usualName = 'admin'
 
 const passwordBytes = 15
 
@@ -25,6 +26,8 @@ export async function ensureAdmin(
   if (await accounts.hasUsers()) return undefined
   const password = randomBytes(passwordBytes).toString('base64url')
   const passwordHash = await passwords.hash(password)
+  let name = usualName
+  for (let count = 2; await accounts.findAccount(name); count++) name = `${usualName}-${count}`
   const added = { kind: 'user', name, passwordHash, isAdmin: true } as const
   await accounts.addAccount({ ...added, identity: 'berth', at: now() })
   return { name, password }

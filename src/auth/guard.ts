@@ -22,10 +22,22 @@ export function requires(need: Need): { readonly config: { readonly need: Need }
   return { config: { need } }
 }
 
+/**
+ * Decides again where something has changed since a request began.
+ *
+ * @throws what the gate throws
+ */
+export type Confirm = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
+/** When what was decided about a request was true. */
+const decidedAt = new WeakMap<FastifyRequest, number>()
+
 /** What decides about every request, in whichever room. */
 export interface Gate {
   readonly access: Access
   readonly challenges: Challenges
+  /** Grows with everything that may change what somebody may do. */
+  version(): Promise<number>
   /** Undefined when what was shown lets nobody in. */
   identify(request: FastifyRequest): Promise<Identity | undefined>
   /** How much anybody may ask; undefined for any number of requests. */
@@ -45,8 +57,10 @@ export interface GuardOptions {
 /**
  * The one gate in front of all routes of a scope: who asks, and may they? A route that does not
  * say what it needs is refused when it is registered.
+ *
+ * @returns what a handler calls that has waited for its body
  */
-export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): void {
+export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): Confirm {
   const { access, challenges, requestRate } = gate
   const { refuseOffWith, isOfRepository } = options
   app.decorateRequest('identity')
@@ -57,10 +71,28 @@ export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): 
   })
   app.addHook('onRequest', async (request, reply) => {
     request.identity = ANONYMOUS
-    const { need } = request.routeOptions.config
+    decidedAt.set(request, await gate.version())
+    await decide(request, reply, (identity) => requestRate?.admit(callerOf(identity, request)))
+  })
+  app.addHook('preHandler', confirm)
+
+  /** Looks again where anything has changed since it was decided: a body can take hours to come. */
+  async function confirm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const version = await gate.version()
+    if (decidedAt.get(request) === version) return
+    decidedAt.set(request, version)
+    await decide(request, reply)
+  }
+
+  async function decide(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    admit?: (identity: Identity) => void,
+  ): Promise<void> {
     const identity = await gate.identify(request)
     if (identity) request.identity = identity
-    requestRate?.admit(callerOf(request.identity, request))
+    admit?.(request.identity)
+    const { need } = request.routeOptions.config
     // Without a route there is nothing to protect: the answer is 404 or 405.
     if (need === undefined) return
     const repository = repositoryOf(request, isOfRepository)
@@ -68,7 +100,7 @@ export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): 
       ? await access.refusalOf(identity, need, repository)
       : ({ kind: 'challenge', error: 'invalid_token', ...scopeFor(need, repository) } as const)
     if (refusal) refuse(request, reply, refusal)
-  })
+  }
 
   function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): never {
     switch (refusal.kind) {
@@ -83,6 +115,8 @@ export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): 
         throw new RegistryError(refuseOffWith, refusal.message)
     }
   }
+
+  return confirm
 }
 
 const CHALLENGE_TEXTS = {

@@ -36,8 +36,8 @@ const doublingsMax = Math.ceil(Math.log2(waitSecondsMax))
  * time. Names that no account has are treated as those of accounts; they are in memory only as
  * digests under a key, as people type passwords into the wrong field.
  *
- * An account waits for what others have guessed only from addresses from which nobody has logged in to
- * it: a stranger cannot lock out somebody who is at work.
+ * What others have guessed, of the account or from the address, is waited for only where nobody has logged
+ * in to the account from that address: a stranger cannot lock out somebody who is at work.
  */
 export class LoginThrottle {
   readonly #secret = randomBytes(32)
@@ -61,11 +61,10 @@ export class LoginThrottle {
    */
   check(name: string, address: string): number | undefined {
     const { pair, address: from, account } = this.#keysOf(name, address)
-    const seconds = Math.max(
-      this.#pairs.waitSeconds(pair),
-      this.#addresses.waitSeconds(from),
-      this.#known.get(pair) ? 0 : this.#accounts.waitSeconds(account),
-    )
+    const own = this.#pairs.waitSeconds(pair)
+    const seconds = this.#known.get(pair)
+      ? own
+      : Math.max(own, this.#addresses.waitSeconds(from), this.#accounts.waitSeconds(account))
     if (seconds > 0) return seconds
     this.#pairs.begin(pair)
     this.#addresses.begin(from)

@@ -1,3 +1,4 @@
+import { addressKey } from '../addresses.js'
 import { RegistryError } from '../errors.js'
 import { LoginThrottle } from './login-throttle.js'
 import type { Passwords } from './passwords.js'
@@ -40,7 +41,8 @@ export class PasswordLogins {
   async isRight(login: PasswordLogin): Promise<boolean> {
     const { name, address, password, decoy } = login
     const stored = login.storedHash ?? this.#passwords.decoyFor(name, decoy)
-    return this.#verified.verify(password, stored, () => this.#admit(name, address))
+    const place = addressKey(address)
+    return this.#verified.verify(password, stored, place, () => this.#admit(name, address))
   }
 
   #admit(name: string, address: string): (isRight: boolean | undefined) => void {

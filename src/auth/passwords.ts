@@ -20,10 +20,10 @@ const threadsMax = 4
 const idleMs = 30_000
 
 /** The dearest hashes that are checked: a stored one must not be able to take the machine. */
-const memoryKibMax = 1024 * 1024
+const memoryKibMax = 256 * 1024
 const passesMax = 16
 const lanesMax = 16
-const bcryptCostMax = 16
+const bcryptCostMax = 14
 
 const ARGON2ID =
   /^\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}$/

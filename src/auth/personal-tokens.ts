@@ -38,6 +38,11 @@ function createSecret(prefix: string): NewSecret {
   return { id: randomBytes(idBytes).toString('hex'), text, secretHash: hashOfToken(text) }
 }
 
+/** Whether a text can be what a token is called, and so is none itself. */
+export function isTokenId(text: string): boolean {
+  return /^[0-9a-f]{20}$/.test(text)
+}
+
 /** SHA-256 of a token, as hexadecimal digits; it is random enough to need no salt and no slow hash. */
 export function hashOfToken(text: string): string {
   return createHash('sha256').update(text).digest('hex')

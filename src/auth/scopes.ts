@@ -42,7 +42,7 @@ function parseScope(text: string): BearerAccess | undefined {
   const last = text.lastIndexOf(':')
   if (first <= 0 || last === first) return undefined
   // A class in parentheses has no meaning any more.
-  const type = text.slice(0, first).replace(/\(.*\)$/, '')
+  const [type = ''] = text.slice(0, first).split('(', 1)
   const name = text.slice(first + 1, last)
   const actions = text
     .slice(last + 1)

@@ -9,6 +9,7 @@ import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.
 import { createRefreshToken, hashOfToken } from './personal-tokens.js'
 import { callerOf, type RequestRate } from './request-rate.js'
 import { grantScopes, parseScopes, type BearerAccess } from './scopes.js'
+import type { TokenUses } from './token-uses.js'
 
 const formBytesMax = 64 * 1024
 
@@ -19,9 +20,10 @@ export interface TokenRoutesOptions {
   readonly access: Access
   readonly authenticator: Authenticator
   readonly tokens: BearerTokens
+  readonly uses: TokenUses
   readonly now: () => number
   readonly requestRate: RequestRate | undefined
-  /** How long a refresh token is good for. */
+  /** How long a refresh token is good for after it was used last. */
   readonly refreshDays: number
 }
 
@@ -44,7 +46,7 @@ export async function tokenRoutes(
   app: FastifyInstance,
   options: TokenRoutesOptions,
 ): Promise<void> {
-  const { accounts, access, authenticator, tokens, now, requestRate, refreshDays } = options
+  const { accounts, access, authenticator, tokens, uses, now, requestRate, refreshDays } = options
   app.decorateRequest('identity')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -105,10 +107,7 @@ export async function tokenRoutes(
   async function identityByRefresh(text: string): Promise<SignedIn | undefined> {
     const token = await accounts.findToken(hashOfToken(text))
     if (token?.kind !== 'refresh' || !isAlive(token, now())) return undefined
-    if (token.parentId !== undefined) {
-      const parent = await accounts.findTokenById(token.parentId)
-      if (parent === undefined || !isAlive(parent, now())) return undefined
-    }
+    uses.note(token.id, now() + refreshDays * dayMs)
     return identityOf(token.account, token)
   }
 
@@ -125,9 +124,10 @@ export async function tokenRoutes(
       { ...claimsFor(identity), access: granted },
       await accounts.getAccessVersion(),
     )
+    // Who has shown a token keeps that one: it lasts as long as it was made for, and can be revoked.
+    const isByPassword = isSignedIn(identity) && identity.tokenId === undefined
     const kept =
-      refreshToken ??
-      (isOffline && isSignedIn(identity) ? await keep(identity, clientId) : undefined)
+      refreshToken ?? (isOffline && isByPassword ? await keep(identity, clientId) : undefined)
     return reply.send({
       token: signed.text,
       access_token: signed.text,
@@ -144,10 +144,9 @@ export async function tokenRoutes(
     const at = now()
     await accounts.addToken({
       ...{ id, secretHash, kind: 'refresh', account: identity.name, at, identity: identity.name },
+      epoch: identity.epoch,
       description: (clientId ?? '').slice(0, 200),
       expiresAt: at + refreshDays * dayMs,
-      ...(identity.limits && { scope: identity.limits }),
-      ...(identity.tokenId !== undefined && { parentId: identity.tokenId }),
     })
     return text
   }

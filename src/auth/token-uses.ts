@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { DurabilityLostError } from '../errors.js'
-import type { Accounts } from '../metadata/accounts.js'
+import type { Accounts, TokenUse } from '../metadata/accounts.js'
 
 /** How often it is written down; a token may be used many times in between. */
 const everyMs = 60_000
@@ -14,11 +14,11 @@ export interface TokenUsesOptions {
   readonly onDurabilityLost: (error: DurabilityLostError) => void
 }
 
-/** Notes when personal tokens were last used, without anybody waiting for it. */
+/** Notes when tokens were last used, without anybody waiting for it. */
 export class TokenUses {
   readonly #accounts: Accounts
   readonly #options: TokenUsesOptions
-  #uses = new Map<string, number>()
+  #uses = new Map<string, TokenUse>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(accounts: Accounts, options: TokenUsesOptions) {
@@ -26,9 +26,11 @@ export class TokenUses {
     this.#options = options
   }
 
-  note(tokenId: string): void {
+  /** @param expiresAt - what the use has made of its end */
+  note(tokenId: string, expiresAt?: number): void {
     if (this.#uses.size >= tokensMax && !this.#uses.has(tokenId)) return
-    this.#uses.set(tokenId, this.#options.now())
+    const at = this.#options.now()
+    this.#uses.set(tokenId, { id: tokenId, at, ...(expiresAt !== undefined && { expiresAt }) })
     this.#timer ??= setTimeout(() => void this.#write(), everyMs).unref()
   }
 
@@ -40,7 +42,7 @@ export class TokenUses {
 
   async #write(): Promise<void> {
     this.#timer = undefined
-    const uses = [...this.#uses].map(([id, at]) => ({ id, at }))
+    const uses = [...this.#uses.values()]
     this.#uses = new Map()
     if (uses.length === 0) return
     try {

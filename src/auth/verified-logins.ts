@@ -34,6 +34,8 @@ export class VerifiedLogins {
   /**
    * Whether a password is the one that was hashed. Equal questions at the same time share one check.
    *
+   * @param place - where it comes from: what was right in one place tells those in others nothing, who may be
+   *   guessing
    * @param whenChecked - called before a check begins, and not when none is needed: what it throws is
    *   thrown, and nothing is checked; what it returns is told how the check has ended, or that it could
    *   not be made
@@ -42,9 +44,10 @@ export class VerifiedLogins {
   async verify(
     password: string,
     storedHash: string,
+    place: string,
     whenChecked?: () => (isRight: boolean | undefined) => void,
   ): Promise<boolean> {
-    const key = this.#keyOf(password, storedHash)
+    const key = this.#keyOf(password, storedHash, place)
     if (this.#isFresh(key)) return true
     const underWay = this.#underWay.get(key)
     if (underWay) return underWay
@@ -72,9 +75,9 @@ export class VerifiedLogins {
   }
 
   /** The lengths keep apart what would read the same together. */
-  #keyOf(password: string, storedHash: string): string {
+  #keyOf(password: string, storedHash: string, place: string): string {
     return createHmac('sha256', this.#secret)
-      .update(`${storedHash.length}:${storedHash}${password}`)
+      .update(`${storedHash.length}:${storedHash}${place.length}:${place}${password}`)
       .digest('base64')
   }
 

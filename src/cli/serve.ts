@@ -59,6 +59,7 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   process.stdout.write(welcome(config, file, server.address))
   warnAboutOpenAccess(config, server)
   warnAboutPlainPasswords(config, server)
+  await warnAboutIdleAccounts(config, server)
   if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))
 
   if (config.http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
@@ -119,6 +120,17 @@ function warnAboutPlainPasswords({ access, http }: Config, { address }: Server):
   process.stdout.write(
     `Warning: passwords and tokens cross the network as they are where clients speak plain HTTP. berth tls init
 makes a certificate (http.tls); where a proxy in front has one, http.publicUrl says so.
+
+`,
+  )
+}
+
+/** Somebody may have lost the configuration, or thinks that read-only is private. */
+async function warnAboutIdleAccounts({ access }: Config, { stores }: Server): Promise<void> {
+  if (access.mode === 'accounts' || !(await stores.metadata.accounts.hasUsers())) return
+  process.stdout.write(
+    `Warning: this registry has accounts, and access.mode is ${access.mode}: everybody who reaches it may pull
+everything${access.mode === 'open' ? ', push and delete' : ''}, private repositories too. access.mode: accounts closes it.
 
 `,
   )

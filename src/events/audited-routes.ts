@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isTokenId } from '../auth/personal-tokens.js'
 import { isRepositoryName, type RepositoryName } from '../oci/reference.js'
 import { shortened, type Noted } from './audit.js'
 
@@ -71,7 +72,10 @@ function accountRoute(
 const named = ({ params }: Asked) => params['name']
 const added = ({ body }: Asked) => textOf(body['name'])
 const member = ({ params }: Asked) => `${params['name'] ?? ''} ${params['account'] ?? ''}`
-const token = ({ params }: Asked) => params['id']
+const id = ({ params }: Asked) => params['id']
+
+/** People paste the token itself: that is a secret, and may still let somebody in. */
+const tokenId = (asked: Asked) => (isTokenId(id(asked) ?? '') ? id(asked) : undefined)
 
 /** Which members of the body were given, and what they say where that is no secret. */
 function changed({ body }: Asked, { statusCode }: FastifyReply): Details {
@@ -130,7 +134,7 @@ export const AUDITED_ROUTES: Readonly<Record<string, AuditedRoute | Reason>> = {
   'POST /token': 'notes its events itself',
   'PUT /api/v1/account/password': accountRoute('user.change', () => '', changed),
   'POST /api/v1/account/tokens': accountRoute('token.create', () => '', changed),
-  'DELETE /api/v1/account/tokens/:id': accountRoute('token.revoke', token),
+  'DELETE /api/v1/account/tokens/:id': accountRoute('token.revoke', tokenId),
   'POST /api/v1/users': accountRoute('user.add', added, ({ body }) => ({
     isAdmin: body['isAdmin'] === true,
   })),
@@ -153,9 +157,9 @@ export const AUDITED_ROUTES: Readonly<Record<string, AuditedRoute | Reason>> = {
     ({ body }) => textOf(body['account']),
     changed,
   ),
-  'DELETE /api/v1/tokens/:id': accountRoute('token.revoke', token),
+  'DELETE /api/v1/tokens/:id': accountRoute('token.revoke', tokenId),
   'PUT /api/v1/grants': accountRoute('grant.put', ({ body }) => textOf(body['subject']), changed),
-  'DELETE /api/v1/grants/:id': accountRoute('grant.remove', token),
+  'DELETE /api/v1/grants/:id': accountRoute('grant.remove', id),
   'PUT /api/v1/namespaces/:name': accountRoute('namespace.put', named, changed),
   'DELETE /api/v1/namespaces/:name': accountRoute('namespace.remove', named),
   'POST /api/v1/signing-keys': accountRoute('signing-key.rotate', () => '', changed),

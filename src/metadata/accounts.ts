@@ -98,7 +98,7 @@ export interface Accounts {
   /** Those of one kind, of an account or of all, by id. */
   listTokens(query: TokensQuery): Promise<Page<TokenRecord>>
 
-  /** With the refresh tokens that were made for it. @returns false when there is none */
+  /** @returns false when there is none */
   revokeToken(id: string): Promise<boolean>
 
   /** Remembers when tokens were last used. Not durable. */
@@ -225,13 +225,14 @@ export type TokenKind = 'personal' | 'refresh'
 export interface NewToken extends Change {
   readonly id: string
   readonly account: string
+  /** Of the account when somebody has shown that they are it; of what has changed since it is refused. */
+  readonly epoch?: number
   readonly kind: TokenKind
   /** SHA-256, as hexadecimal digits. */
   readonly secretHash: string
   readonly description: string
   /** All rights of the account when absent. */
   readonly scope?: readonly TokenScope[]
-  readonly parentId?: string
   readonly expiresAt?: number
 }
 
@@ -249,7 +250,6 @@ export interface TokenRecord {
 
 export interface StoredToken extends Omit<TokenRecord, 'account'> {
   readonly account: Account
-  readonly parentId?: string
 }
 
 export interface TokensQuery extends PageRequest {
@@ -260,6 +260,8 @@ export interface TokensQuery extends PageRequest {
 export interface TokenUse {
   readonly id: string
   readonly at: number
+  /** What its use has made of its end. */
+  readonly expiresAt?: number
 }
 
 /** Whom a grant is for. Whoever names a robot as a user, or a user as a robot, is told `ACCOUNT_UNKNOWN`. */

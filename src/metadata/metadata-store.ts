@@ -347,7 +347,7 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   copyInto(file: string): Promise<void>
 
   /**
-   * For a copy: ends what only the process that it is a copy of can go on with, the uploads and the
+   * For a copy: ends what only the process that it is a copy of can go on with: the keys of its bearer tokens, the uploads and the
    * removals of bytes.
    */
   forgetUnfinished(): Promise<void>

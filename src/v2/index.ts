@@ -24,7 +24,7 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
   const { registry, metadata, gate, manifestBytesMax, accelPrefix } = options
   const { access } = gate
 
-  guard(app, gate, { refuseOffWith: 'UNSUPPORTED', isOfRepository: () => true })
+  const confirm = guard(app, gate, { refuseOffWith: 'UNSUPPORTED', isOfRepository: () => true })
 
   // Spec: "Determining Support" (end-1).
   app.route({
@@ -37,6 +37,7 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
   await app.register(manifestRoutes, {
     manifests: registry.manifests,
     access,
+    confirm,
     bytesMax: manifestBytesMax,
   })
   await app.register(blobRoutes, { blobs: registry.blobs, accelPrefix })

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Access } from '../auth/access.js'
-import { requires } from '../auth/guard.js'
+import { requires, type Confirm } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
 import type { StoredManifest } from '../metadata/metadata-store.js'
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
@@ -21,13 +21,14 @@ const tagParametersMax = 100
 export interface ManifestRoutesOptions {
   readonly manifests: Manifests
   readonly access: Access
+  readonly confirm: Confirm
   readonly bytesMax: number
 }
 
 /** Spec: "Pulling manifests" (end-3), "Pushing Manifests" (end-7), deleting them (end-9). */
 export async function manifestRoutes(
   app: FastifyInstance,
-  { manifests, access, bytesMax }: ManifestRoutesOptions,
+  { manifests, access, confirm, bytesMax }: ManifestRoutesOptions,
 ): Promise<void> {
   app.head<ManifestRoute>(
     '/:name/manifests/:reference(.+)',
@@ -65,8 +66,9 @@ export async function manifestRoutes(
       const reference = parseReference(request.params.reference)
       // With a tag in the path the parameter has no meaning.
       const tags = reference.digest === undefined ? [] : parseTags(request.query.tag)
-      const { identity } = request
       const bytes = await readBody(request, reply, bytesMax)
+      await confirm(request, reply)
+      const { identity } = request
 
       const { digest, manifest } = await manifests.put(name, reference, {
         bytes,

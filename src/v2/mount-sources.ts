@@ -41,7 +41,8 @@ export class MountSources {
     identity: Identity,
     digest: Digest,
   ): Promise<RepositoryName | 'anywhere' | undefined> {
-    if ((await this.#access.viewerOf(identity)) === undefined) return 'anywhere'
+    const isNarrow = 'bearer' in identity && identity.bearer !== undefined
+    if (!isNarrow && (await this.#access.viewerOf(identity)) === undefined) return 'anywhere'
     let after: RepositoryName | undefined
     for (let seen = 0; seen < holdersMax; seen += holdersPage) {
       const { entries, hasMore } = await this.#accounts.listBlobHolders(digest, {

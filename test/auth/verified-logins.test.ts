@@ -30,7 +30,7 @@ function world() {
     verified,
     pass: (ms: number) => (at += ms),
     verify: async (password: string, stored = 'hash') => {
-      const answer = verified.verify(password, stored)
+      const answer = verified.verify(password, stored, 'here')
       checks.endAll()
       return answer
     },
@@ -110,9 +110,9 @@ describe('equal questions at the same time', () => {
       }
 
       const answers = Array.from({ length: 50 }, () =>
-        verified.verify(password, 'hash', whenChecked),
+        verified.verify(password, 'hash', 'here', whenChecked),
       )
-      const other = verified.verify('other', 'hash', whenChecked)
+      const other = verified.verify('other', 'hash', 'here', whenChecked)
       checks.endAll()
 
       const isRight = password === 'right'
@@ -130,7 +130,7 @@ describe('a check', () => {
       throw new Error('wait')
     }
 
-    await expect(verified.verify('right', 'hash', refuse)).rejects.toThrow('wait')
+    await expect(verified.verify('right', 'hash', 'here', refuse)).rejects.toThrow('wait')
 
     expect(checks.count).toBe(0)
   })
@@ -142,18 +142,23 @@ describe('a check', () => {
       throw new Error('wait')
     }
 
-    expect(await verified.verify('right', 'hash', refuse)).toBe(true)
+    expect(await verified.verify('right', 'hash', 'here', refuse)).toBe(true)
   })
 
   it('that could not be made says nothing about the password, and is made again', async () => {
     const { checks, verified } = world()
     const ends: (boolean | undefined)[] = []
     checks.failNext()
-    const answer = verified.verify('right', 'hash', () => (isRight) => void ends.push(isRight))
+    const answer = verified.verify(
+      'right',
+      'hash',
+      'here',
+      () => (isRight) => void ends.push(isRight),
+    )
     checks.endAll()
 
     await expect(answer).rejects.toThrow('no thread')
-    const again = verified.verify('right', 'hash')
+    const again = verified.verify('right', 'hash', 'here')
     checks.endAll()
     await expect(again).rejects.toThrow('no thread')
 

@@ -248,7 +248,7 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         await accounts.addGroup('team', CHANGE)
         await accounts.addMember('team', 'ada')
         await accounts.addToken(token('t'))
-        await accounts.addToken(token('r', { kind: 'refresh', parentId: 't' }))
+        await accounts.addToken(token('r', { kind: 'refresh' }))
         await accounts.putGrant(grant())
         await accounts.putGrant(grant({ subject: group('team') }))
         const owner = { kind: 'user', name: 'ada' } as const
@@ -438,7 +438,7 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         const scope = [{ pattern: 'team/**', actions: ['pull'] }] as const
 
         await accounts.addToken(token('t', { scope, expiresAt: AT + 5 }))
-        await accounts.addToken(token('r', { kind: 'refresh', parentId: 't' }))
+        await accounts.addToken(token('r', { kind: 'refresh' }))
 
         const account = await accounts.findAccountById(id)
         const found = await accounts.findToken('hash of t')
@@ -453,7 +453,7 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
           expiresAt: AT + 5,
         })
         expect(await accounts.findTokenById('t')).toEqual(found)
-        expect(await accounts.findToken('hash of r')).toMatchObject({ parentId: 't' })
+        expect(await accounts.findToken('hash of r')).toMatchObject({ kind: 'refresh' })
         expect(await accounts.findToken('hash of R')).toBeUndefined()
         expect(await accounts.findTokenById('T')).toBeUndefined()
       })
@@ -501,18 +501,39 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         ])
       })
 
-      it('are revoked with the refresh tokens that were made for them', async () => {
+      it('are revoked alone', async () => {
         const accounts = await openAccounts()
         await add(accounts, 'ada')
         await accounts.addToken(token('t'))
-        await accounts.addToken(token('r', { kind: 'refresh', parentId: 't' }))
         await accounts.addToken(token('other', { kind: 'refresh' }))
 
         const revoked = [await accounts.revokeToken('t'), await accounts.revokeToken('t')]
 
         expect(revoked).toEqual([true, false])
-        expect(await accounts.findTokenById('r')).toBeUndefined()
         expect(await accounts.findTokenById('other')).toBeDefined()
+      })
+
+      it('are refused of an account that has changed since it was shown', async () => {
+        const accounts = await openAccounts()
+        await add(accounts, 'ada')
+        await accounts.changeAccount({ name: 'ada', passwordHash: 'new', at: AT })
+
+        const late = accounts.addToken(token('r', { kind: 'refresh', epoch: 0 }))
+
+        await expect(late).rejects.toMatchObject({ code: 'UNAUTHORIZED' })
+        await accounts.addToken(token('r', { kind: 'refresh', epoch: 1 }))
+        expect(await accounts.findTokenById('r')).toBeDefined()
+      })
+
+      it('last longer by being used, where the use says so', async () => {
+        const accounts = await openAccounts()
+        await add(accounts, 'ada')
+        await accounts.addToken(token('r', { kind: 'refresh', expiresAt: AT + 5 }))
+
+        await accounts.touchTokens([{ id: 'r', at: AT + 1, expiresAt: AT + 9 }])
+        await accounts.touchTokens([{ id: 'r', at: AT + 2, expiresAt: AT + 7 }])
+
+        expect(await accounts.findTokenById('r')).toMatchObject({ expiresAt: AT + 9 })
       })
 
       it('know when they were used last', async () => {

@@ -1,3 +1,4 @@
+import { closeSync, fchmodSync, openSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { DurabilityLostError, errorCode, RegistryError, storageFull } from '../../errors.js'
 import { keep } from './kept.js'
@@ -12,9 +13,23 @@ const readCacheKiB = 64 * 1024
 
 /** Opens the database for its one writer, and makes it when it is not there. */
 export function openForWriting(file: string): Connection {
+  keepToOwner(file)
   const connection = new Database(file, { timeout: busyTimeoutMs })
   connection.exec('pragma journal_mode = WAL')
   return setUp(connection)
+}
+
+/** It has what bearer tokens are signed with. SQLite gives its log the mode of the database. */
+function keepToOwner(file: string): void {
+  const descriptor = openSync(file, 'a', 0o600)
+  try {
+    fchmodSync(descriptor, 0o600)
+  } catch (error) {
+    // Of somebody else, who lets us write to it: it is theirs to say who reads it.
+    if (errorCode(error) !== 'EPERM') throw error
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** Opens a database that a writer has open already. */

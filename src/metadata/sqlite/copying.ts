@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import type { Statement } from 'better-sqlite3'
 import type { Connection } from './connection.js'
 
@@ -16,6 +17,8 @@ export class Copying {
   }
 
   copyInto(file: string): void {
+    // SQLite takes an empty file for none; what is in it is for nobody else to read.
+    closeSync(openSync(file, 'wx', 0o600))
     this.#copy.run(file)
   }
 }

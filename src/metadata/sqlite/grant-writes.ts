@@ -27,7 +27,7 @@ export class GrantWrites {
   readonly #removeNamespace: Statement<[string]>
   readonly #setVisibility: Statement<[string, number]>
   readonly #addKey: Statement<[string, string, number]>
-  readonly #retireKeys: Statement<[number]>
+  readonly #retireKeys: Statement<[{ readonly until: number }]>
   readonly #forgetKeys: Statement<[number]>
 
   constructor(
@@ -62,7 +62,7 @@ export class GrantWrites {
       'insert into signing_keys (id, private_key, created_at) values (?, ?, ?)',
     )
     this.#retireKeys = connection.prepare(
-      'update signing_keys set valid_until = ? where valid_until is null',
+      'update signing_keys set valid_until = min(coalesce(valid_until, @until), @until)',
     )
     this.#forgetKeys = connection.prepare('delete from signing_keys where valid_until <= ?')
   }
@@ -107,7 +107,7 @@ export class GrantWrites {
 
   addSigningKey({ id, privateKey, at, othersUntil }: NewSigningKey): void {
     this.#forgetKeys.run(at)
-    this.#retireKeys.run(othersUntil)
+    this.#retireKeys.run({ until: othersUntil })
     this.#addKey.run(id, privateKey, at)
   }
 

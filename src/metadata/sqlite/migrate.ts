@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { syncPath } from '../../durable-files.js'
 import type { Connection } from './connection.js'
@@ -103,6 +103,7 @@ function requireSameHistory(connection: Connection, migrations: readonly Migrati
 function copyDatabase(connection: Connection, appliedCount: number): string {
   const suffix = String(appliedCount + 1).padStart(4, '0')
   const copy = `${connection.name}.before-${suffix}-${Date.now()}`
+  closeSync(openSync(copy, 'wx', 0o600))
   connection.prepare('vacuum into ?').run(copy)
   syncPath(copy)
   syncPath(path.dirname(copy))

@@ -3,16 +3,17 @@ import type { Connection } from './connection.js'
 
 /** What ends removals, and forgets what is too old to be of use. */
 export class RemovalWrites {
+  readonly #connection: Connection
   readonly #forgetFileRemoval: Statement<[string]>
   readonly #forgetUnfinished: readonly Statement<[]>[]
   readonly #forgetHistory: Statement<[{ readonly before: number; readonly limit: number }]>
 
   constructor(connection: Connection) {
+    this.#connection = connection
     this.#forgetFileRemoval = connection.prepare('delete from file_removals where digest = ?')
-    // All of each: there are no more than sessions can be open.
-    this.#forgetUnfinished = ['uploads', 'upload_remains', 'file_removals'].map((table) =>
-      connection.prepare<[]>(`delete from ${table}`),
-    )
+    // All of each: there are no more than sessions can be open. A copy signs with a key of its own.
+    const tables = ['uploads', 'upload_remains', 'file_removals', 'signing_keys']
+    this.#forgetUnfinished = tables.map((table) => connection.prepare<[]>(`delete from ${table}`))
     // Ids rise with time, so what is old is in front: those behind are not looked at.
     this.#forgetHistory = connection.prepare(
       `delete from history where id in (
@@ -26,6 +27,8 @@ export class RemovalWrites {
   }
 
   forgetUnfinished(): void {
+    // A key that only is not listed any more can still be read from the file.
+    this.#connection.exec('pragma secure_delete = on')
     for (const statement of this.#forgetUnfinished) statement.run()
   }
 

@@ -18,7 +18,6 @@ interface TokenRow {
 }
 
 interface StoredRow extends TokenRow {
-  readonly parent_id: string | null
   readonly account_id: number
   readonly account_kind: AccountRow['kind']
   readonly name: string
@@ -31,7 +30,7 @@ interface StoredRow extends TokenRow {
 const columns = `t.id, t.kind, t.description, t.scope, t.created_at, t.created_by, t.expires_at,
   t.last_used_at`
 
-const storedColumns = `${columns}, t.parent_id, a.id as account_id, a.kind as account_kind, a.name,
+const storedColumns = `${columns}, a.id as account_id, a.kind as account_kind, a.name,
   a.password_hash, a.is_admin, a.disabled_at, a.epoch`
 
 /** What stands in place of passwords. */
@@ -100,7 +99,6 @@ function storedOf(row: StoredRow | undefined): StoredToken | undefined {
   return {
     ...tokenOf(row),
     account,
-    ...(row.parent_id !== null && { parentId: row.parent_id }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Statement } from 'better-sqlite3'
+import { RegistryError } from '../../errors.js'
 import type { NewToken, TokenUse } from '../accounts.js'
 import type { AccountWrites } from './account-writes.js'
 import type { Connection } from './connection.js'
@@ -19,15 +20,18 @@ export class TokenWrites {
   readonly #forgetExpired: Statement<[string, number]>
   readonly #forgetOldest: Statement<[{ readonly account: number; readonly added: string }]>
   readonly #revoke: Statement<[string]>
-  readonly #touch: Statement<[number, string]>
+  readonly #touch: Statement<
+    [{ readonly id: string; readonly at: number; readonly expiresAt: number | null }]
+  >
+  readonly #epoch: Statement<[number], number>
   readonly #outdate: Statement<[]>
 
   constructor(connection: Connection, accounts: AccountWrites) {
     this.#accounts = accounts
     this.#add = connection.prepare(
-      `insert into tokens (id, account_id, kind, secret_hash, description, scope, parent_id,
+      `insert into tokens (id, account_id, kind, secret_hash, description, scope,
          created_at, created_by, expires_at)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#forgetExpired = connection.prepare(
       `delete from tokens where id in (
@@ -36,18 +40,26 @@ export class TokenWrites {
     this.#forgetOldest = connection.prepare(
       `delete from tokens where id in (
          select id from tokens where account_id = @account and kind = 'refresh' and id <> @added
-         order by created_at desc limit -1 offset ${refreshTokensMax - 1})`,
+         order by coalesce(last_used_at, created_at) desc limit -1 offset ${refreshTokensMax - 1})`,
     )
     this.#revoke = connection.prepare('delete from tokens where id = ?')
     this.#touch = connection.prepare(
-      'update tokens set last_used_at = max(coalesce(last_used_at, 0), ?) where id = ?',
+      `update tokens set last_used_at = max(coalesce(last_used_at, 0), @at),
+         expires_at = iif(@expiresAt > expires_at, @expiresAt, expires_at) where id = @id`,
     )
+    this.#epoch = connection
+      .prepare<[number], number>('select epoch from accounts where id = ?')
+      .pluck()
     this.#outdate = connection.prepare('update access_version set version = version + 1')
   }
 
   addToken(token: NewToken): void {
-    const { id, kind, secretHash, description, scope, parentId, expiresAt } = token
+    const { id, kind, secretHash, description, scope, epoch, expiresAt } = token
     const account = this.#accounts.get(token.account)
+    if (epoch !== undefined && this.#epoch.get(account) !== epoch) {
+      // A new password, or a lock, in the midst of a login with the old one.
+      throw new RegistryError('UNAUTHORIZED', 'the name or the password is not right')
+    }
     this.#forgetExpired.run('refresh', token.at)
     this.#forgetExpired.run('personal', token.at - expiredShownMs)
     this.#add.run(
@@ -57,7 +69,6 @@ export class TokenWrites {
       secretHash,
       description,
       scope === undefined ? null : JSON.stringify(scope),
-      parentId ?? null,
       token.at,
       token.identity,
       expiresAt ?? null,
@@ -74,6 +85,6 @@ export class TokenWrites {
   }
 
   touchTokens(uses: readonly TokenUse[]): void {
-    for (const { id, at } of uses) this.#touch.run(at, id)
+    for (const { id, at, expiresAt = null } of uses) this.#touch.run({ id, at, expiresAt })
   }
 }
