@@ -1,9 +1,9 @@
-import type { Accounts, Action, HeldRight } from '../metadata/accounts.js'
+import type { Accounts, Action } from '../metadata/accounts.js'
 import type { MetadataStore, Viewer } from '../metadata/metadata-store.js'
 import type { RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
 import { isSignedIn, type Identity, type SignedIn } from './identity.js'
-import { isWithin, Rights } from './rights.js'
+import { Rights, rightsWithin } from './rights.js'
 import { CATALOG_SCOPE, isFor, isForCatalog, scopeOf } from './scopes.js'
 
 export interface AccountAccessOptions {
@@ -137,22 +137,15 @@ export class AccountAccess implements Access {
     repository: RepositoryName,
   ): Promise<boolean> {
     if (isSignedIn(identity)) {
-      if (identity.limits && !isWithin(identity.limits, repository, action)) return false
+      if (identity.limits && !rightsWithin(identity.limits).may(repository, action)) return false
       if (identity.isAdmin) return true
     }
     return (await this.#rightsOf(identity)).may(repository, action)
   }
 
   async #viewerWithin(identity: SignedIn): Promise<Viewer> {
-    const limits = identity.limits ?? []
-    const within = new Rights(
-      limits.map((limit): HeldRight => ({
-        ...{ kind: 'grant', id: 0, subject: { kind: 'signed-in' } },
-        ...limit,
-      })),
-    ).patternsWith('pull')
     return {
-      patterns: within,
+      patterns: rightsWithin(identity.limits ?? []).patternsWith('pull'),
       ...(!identity.isAdmin && { within: await this.#patternsOf(identity) }),
     }
   }
