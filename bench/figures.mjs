@@ -74,14 +74,22 @@ function medianOf(sorted) {
  * @param {readonly string[]} keys - of the figures that are compared
  */
 export function ratiosOf({ berth, ...others }, keys) {
+  return mapped(others, (figures) => quotients(berth, figures, keys))
+}
+
+/** What each other target's figures are of those of one of them, by its name. */
+export function ratiosTo(base, { [base]: known, ...others }, keys) {
+  return mapped(others, (figures) => quotients(figures, known, keys))
+}
+
+function mapped(object, change) {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]))
+}
+
+function quotients(dividend, divisor, keys) {
   return Object.fromEntries(
-    Object.entries(others).map(([name, figures]) => [
-      name,
-      Object.fromEntries(
-        keys
-          .filter((key) => berth?.[key] !== undefined && figures[key] !== undefined)
-          .map((key) => [key, berth[key] / figures[key]]),
-      ),
-    ]),
+    keys
+      .filter((key) => dividend?.[key] !== undefined && divisor?.[key] !== undefined)
+      .map((key) => [key, dividend[key] / divisor[key]]),
   )
 }

@@ -10,6 +10,7 @@ import { Report } from './report.mjs'
 import { Run } from './run.mjs'
 import { Stores } from './stores/stores.mjs'
 import { chooseTargets } from './targets/choose.mjs'
+import { accounts } from './workloads/accounts.mjs'
 import { collect } from './workloads/collect.mjs'
 import { deletes } from './workloads/deletes.mjs'
 import { disk } from './workloads/disk.mjs'
@@ -28,6 +29,7 @@ const workloads = [
   manifests,
   pulls,
   tls,
+  accounts,
   pushes,
   tiny,
   mixed,

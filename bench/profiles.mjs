@@ -38,18 +38,24 @@ export class Profiles {
       .filter((file) => !this.#done.has(file))
       .map((file) => JSON.parse(readFileSync(file, 'utf8')))
     for (const file of files) this.#done.add(file)
-    const threads = [
-      ['Event loop', profiles.filter((profile) => !isWriter(profile))],
-      ['Writer of the database', profiles.filter(isWriter)],
-    ]
-    const text = threads.map(([thread, those]) => summary(thread, those)).join('\n')
+    const of = (thread) => profiles.filter((profile) => threadOf(profile) === thread)
+    const threads = ['Event loop', ...Object.values(otherThreads)]
+    const text = threads.map((thread) => summary(thread, of(thread))).join('\n')
     mkdirSync(this.#folder, { recursive: true })
     writeFileSync(path.join(this.#folder, `${name}.txt`), `${title}\n\n${text}`)
   }
 }
 
-function isWriter({ nodes }) {
-  return nodes.some(({ callFrame }) => callFrame.url.endsWith('/writer-thread.js'))
+/** By the file that each begins with. */
+const otherThreads = {
+  'writer-thread.js': 'Writer of the database',
+  'password-thread.js': 'Passwords',
+}
+
+function threadOf({ nodes }) {
+  const files = new Set(nodes.map(({ callFrame: { url } }) => path.basename(url)))
+  const own = Object.entries(otherThreads).find(([file]) => files.has(file))
+  return own?.[1] ?? 'Event loop'
 }
 
 function summary(thread, profiles) {

@@ -1,4 +1,4 @@
-import { ratiosOf } from './figures.mjs'
+import { ratiosOf, ratiosTo } from './figures.mjs'
 import { Table } from './table.mjs'
 
 /** What has been measured so far: lines for people at once, JSON at the end. */
@@ -18,15 +18,21 @@ export class Report {
   }
 
   /** @param {import('./table.mjs').Section} section */
-  begin({ name, title, columns, ratios, alsoMeasures = [] }) {
-    this.#sections.push({ name, title, columns, ratios, rows: [] })
+  begin({ name, title, columns, ratios, comparedTo, alsoMeasures = [] }) {
+    this.#sections.push({ name, title, columns, ratios, comparedTo, rows: [] })
     this.#table = new Table({ name, title, columns, ratios }, [...this.#targets, ...alsoMeasures])
     this.#print(this.#table.head())
   }
 
   add(measured) {
-    const { rows, ratios } = this.#sections.at(-1)
-    const row = { ...measured, ratios: ratiosOf(measured.targets, Object.keys(ratios)) }
+    const { rows, ratios, comparedTo } = this.#sections.at(-1)
+    const { targets } = measured
+    const keys = Object.keys(ratios)
+    const row = {
+      ...measured,
+      ratios:
+        comparedTo === undefined ? ratiosOf(targets, keys) : ratiosTo(comparedTo, targets, keys),
+    }
     rows.push(row)
     this.#print(this.#table.row(row))
   }

@@ -11,6 +11,9 @@ const ratioWidth = 9
  * @property {Readonly<Record<string, { heading: string, unit?: 'rate' | 'per' }>>} columns
  * @property {Readonly<Record<string, string>>} ratios - the columns that are compared, and how
  *   the comparison is headed
+ * @property {string} [comparedTo] - the target whose figures those of each other line are divided by;
+ *   when absent, Berth's are divided by those of each line
+ * @property {readonly string[]} [alsoMeasures] - lines that are no registries of the whole run
  *
  * @typedef {object} Row
  * @property {string} name

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { askManagement } from './management.mjs'
 
 /** Seldom enough to cost nothing beside a run. */
 const lookEveryMs = 50
@@ -15,8 +14,8 @@ const lookEveryMs = 50
  * @throws {Error} when it is refused; `ended` when it did not come to its end
  */
 export async function beginGcRun(running, request) {
-  const { id } = await ask(running, '/gc/runs', request)
-  const look = () => ask(running, `/runs/${id}`)
+  const { id } = await askManagement(running, 'POST', '/gc/runs', request)
+  const look = () => askManagement(running, 'GET', `/runs/${id}`)
   return {
     isOver: async () => (await look()).status !== 'running',
     async ended() {
@@ -28,14 +27,4 @@ export async function beginGcRun(running, request) {
       }
     },
   }
-}
-
-async function ask({ server: { host, port }, data }, route, body) {
-  const { token } = JSON.parse(readFileSync(path.join(data, 'berth.operator.json'), 'utf8'))
-  const response = await fetch(`http://${host}:${port}/api/v1${route}`, {
-    ...(body && { method: 'POST', body: JSON.stringify(body) }),
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-  })
-  if (!response.ok) throw new Error(`${route} is answered with ${await response.text()}`)
-  return response.json()
 }

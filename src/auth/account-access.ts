@@ -1,9 +1,9 @@
-import type { Accounts, Action, HeldRight } from '../metadata/accounts.js'
+import type { Accounts, Action } from '../metadata/accounts.js'
 import type { MetadataStore, Viewer } from '../metadata/metadata-store.js'
 import type { RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
 import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'
-import { covers, isWithin, Rights } from './rights.js'
+import { covers, Rights, rightsWithin } from './rights.js'
 import { CATALOG_SCOPE, isFor, isForCatalog, scopeOf } from './scopes.js'
 
 export interface AccountAccessOptions {
@@ -167,7 +167,7 @@ export class AccountAccess implements Access {
     repository: RepositoryName,
   ): Promise<boolean> {
     if (isSignedIn(identity)) {
-      if (identity.limits && !isWithin(identity.limits, repository, action)) {
+      if (identity.limits && !rightsWithin(identity.limits).may(repository, action)) {
         // What everybody may who shows nothing, whoever shows a token may too.
         return (await this.#rightsOf(ANONYMOUS)).may(repository, action)
       }
@@ -177,15 +177,8 @@ export class AccountAccess implements Access {
   }
 
   async #viewerWithin(identity: SignedIn): Promise<Viewer> {
-    const limits = identity.limits ?? []
-    const within = new Rights(
-      limits.map((limit): HeldRight => ({
-        ...{ kind: 'grant', id: 0, subject: { kind: 'signed-in' } },
-        ...limit,
-      })),
-    ).patternsWith('pull')
     return {
-      patterns: within,
+      patterns: rightsWithin(identity.limits ?? []).patternsWith('pull'),
       ...(!identity.isAdmin && { within: await this.#patternsOf(identity) }),
     }
   }

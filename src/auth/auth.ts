@@ -60,6 +60,7 @@ export async function createAuth(
     const open = {
       requestRate,
       challenges: new Challenges(),
+      version: async () => 0,
       access: new OpenAccess({ mode, deletesEnabled }),
     }
     return {

@@ -62,16 +62,18 @@ function included(actions: readonly Action[]): ReadonlySet<Action> {
   return new Set(actions.flatMap((action) => INCLUDED[action]))
 }
 
-/** Whether the part of its account's rights that a personal token has is enough. */
-export function isWithin(
-  limits: readonly TokenScope[],
-  repository: string,
-  action: Action,
-): boolean {
-  return limits.some(
-    ({ pattern, actions }) =>
-      included(actions).has(action) && parsePattern(pattern).matches(repository),
+/** Of tokens that are remembered; what is remembered no more takes them along. */
+const rightsOfLimits = new WeakMap<readonly TokenScope[], Rights>()
+
+/** The part of its account's rights that a personal token has, as if they were rights of its own. */
+export function rightsWithin(limits: readonly TokenScope[]): Rights {
+  const known = rightsOfLimits.get(limits)
+  if (known) return known
+  const rights = new Rights(
+    limits.map((limit) => ({ kind: 'grant', id: 0, subject: { kind: 'signed-in' }, ...limit })),
   )
+  rightsOfLimits.set(limits, rights)
+  return rights
 }
 
 /**

@@ -20,8 +20,11 @@ export const TAG_PATTERN_EXPRESSION = '^[A-Za-z0-9._*-]{1,128}$'
 export function parsePattern(text: string): Pattern {
   const star = text.indexOf('*')
   if (star === -1) return { text, prefix: text, matches: (name) => name === text }
+  const prefix = text.slice(0, star)
+  // Most patterns say no more than this, and are asked of every request.
+  if (text.slice(star) === '**') return { text, prefix, matches: (name) => name.startsWith(prefix) }
   const pieces = text.match(/\*{2,}|\*|[^*]+/g) ?? []
-  return { text, prefix: text.slice(0, star), matches: (name) => isMatch(pieces, name) }
+  return { text, prefix, matches: (name) => name.startsWith(prefix) && isMatch(pieces, name) }
 }
 
 /** The first of a list whose pattern of repositories has the name in it. */

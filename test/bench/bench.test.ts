@@ -5,7 +5,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBench, smallest } from '../support/bench.js'
+import { runBench, smallest, unmeasured } from '../support/bench.js'
 import { serveBerth } from '../support/process.js'
 
 /** It starts many processes, on a machine that does other things too. */
@@ -27,6 +27,22 @@ describe('npm run bench', () => {
     expect(stdout).toMatch(new RegExp(`GET manifest by tag +berth +${rate}\\n +other +${rate}×`))
     expect(stdout).not.toContain('Pulls')
     expect(berth.hasExited).toBe(false)
+  })
+
+  it('compares pulls with accounts to anonymous ones, and those beside logins to those without', async () => {
+    const { sections, left } = await runBench(['--no-peer', '--only=accounts', ...smallest])
+
+    const [requests, logins] = sections
+    const clients = ['berth, anonymous', 'berth, Bearer', 'berth, token', 'berth, password']
+    for (const client of clients) expect(unmeasured([requests!], client)).toEqual([])
+    for (const { targets, ratios } of requests!.rows) {
+      const cost = targets['berth, Bearer']!['cpuSeconds']! / targets[clients[0]!]!['cpuSeconds']!
+      expect(ratios['berth, Bearer']!['cpuSeconds']).toBeCloseTo(cost)
+      expect(Object.keys(ratios).sort()).toEqual(['berth', ...clients.slice(1)].sort())
+    }
+    expect(unmeasured([logins!], 'berth, logins')).toEqual([])
+    expect(Object.keys(logins!.rows[0]!.ratios)).toEqual(['berth, logins'])
+    expect(left).toEqual([])
   })
 
   it('says where the time goes', async () => {

@@ -11,6 +11,8 @@ describe('a pattern', () => {
     ['team/*', 'other/app', false],
     ['team/**', 'team/app/web', true],
     ['team/**', 'teams/app', false],
+    ['te**', 'team/app', true],
+    ['te**', 'at/team', false],
     ['**', 'a/b/c', true],
     ['*', 'a/b', false],
     ['*', 'a', true],
