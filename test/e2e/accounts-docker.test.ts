@@ -180,12 +180,14 @@ describe('docker', () => {
     await build(docker, image)
     await logIn(docker, host, 'rob', PASSWORDS.rob)
     await docker.run('push', image)
+    const logins = await command(['token', 'list', 'rob', '--logins'])
 
     await command(['user', 'passwd', 'rob', '--password-stdin'], 'another password')
     const pull = await docker.runToFailure('pull', image)
     await logIn(docker, host, 'rob', 'another password')
     await docker.run('pull', image)
 
+    expect(logins).toMatch(/^[0-9a-f]+ +rob .*docker$/m)
     expect(pull).toContain(wrong)
   })
 })
