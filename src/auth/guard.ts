@@ -3,7 +3,7 @@ import { RegistryError, repositoryUnknown } from '../errors.js'
 import { parseRepositoryName, type RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, type Access, type Need, type Refusal } from './access.js'
 import type { Challenges } from './challenges.js'
-import { ANONYMOUS, type Identity } from './identity.js'
+import { ANONYMOUS, isSignedIn, type Identity } from './identity.js'
 import { callerOf, type RequestRate } from './request-rate.js'
 import { CATALOG_SCOPE, scopeOf } from './scopes.js'
 
@@ -106,7 +106,7 @@ export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): 
     switch (refusal.kind) {
       case 'challenge':
         reply.header('WWW-Authenticate', challenges.bearer(request, refusal))
-        throw new RegistryError('UNAUTHORIZED', CHALLENGE_TEXTS[refusal.error ?? 'none'])
+        throw new RegistryError('UNAUTHORIZED', challengeText(refusal, request.identity))
       case 'hidden':
         throw repositoryUnknown(refusal.repository)
       case 'denied':
@@ -117,6 +117,17 @@ export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): 
   }
 
   return confirm
+}
+
+/** Who has not signed in has a token of which they know nothing: their client has asked for it. */
+function challengeText(
+  { error }: Extract<Refusal, { kind: 'challenge' }>,
+  identity: Identity,
+): string {
+  if (error === 'insufficient_scope' && !isSignedIn(identity)) {
+    return 'authentication required: log in to do this'
+  }
+  return CHALLENGE_TEXTS[error ?? 'none']
 }
 
 const CHALLENGE_TEXTS = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { covers, isWithin, Rights } from '../../src/auth/rights.js'
+import { covers, Rights, rightsWithin } from '../../src/auth/rights.js'
 import type { Action, HeldRight } from '../../src/metadata/accounts.js'
 import { parsePattern } from '../../src/oci/patterns.js'
 
@@ -30,7 +30,7 @@ describe('rights', () => {
     expect(allowedBy(new Rights([grant('team/**', action)]), 'team/app')).toEqual(included)
     for (const asked of ACTIONS) {
       const limits = [{ pattern: 'team/**', actions: [action] }]
-      expect(isWithin(limits, 'team/app', asked)).toBe(
+      expect(rightsWithin(limits).may('team/app', asked)).toBe(
         (included as readonly Action[]).includes(asked),
       )
     }
@@ -39,7 +39,7 @@ describe('rights', () => {
   it('are none where nothing gives any', () => {
     expect(allowedBy(new Rights([]), 'team/app')).toEqual([])
     expect(allowedBy(new Rights([grant('team/**')]), 'team/app')).toEqual([])
-    expect(isWithin([], 'team/app', 'pull')).toBe(false)
+    expect(rightsWithin([]).may('team/app', 'pull')).toBe(false)
   })
 
   it('are those of all grants together, none of which takes anything away', () => {

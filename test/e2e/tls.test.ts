@@ -1,9 +1,5 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { tlsEnvironment } from '../support/tls.js'
-import { runBerthWith, startBerth, type Berth } from './support/berth.js'
 import { Containerd } from './support/containerd.js'
 import { Docker } from './support/docker.js'
 import { MIB, newFile, writeBuildContext, writeLayout } from './support/images.js'
@@ -11,57 +7,8 @@ import { usePodman } from './support/podman.js'
 import { freePort } from './support/container-engine.js'
 import { forgetAfterwards, startPrivateNetwork } from './support/private-network.js'
 import { run, runToFailure } from './support/run.js'
+import { lineFor, startTlsBerth } from './support/tls-berth.js'
 import { walk } from './support/walk.js'
-
-interface TlsBerth extends Berth {
-  /** What `berth tls init` has printed. */
-  readonly advice: string
-  /** A folder with nothing in it but the certificate of the CA, as containers' tools want it. */
-  readonly certDirectory: string
-  /** The same for containerd, by the registry's name. */
-  readonly hostsDirectory: string
-}
-
-interface TlsOptions {
-  readonly address?: string
-  readonly port?: number
-  readonly under?: readonly string[]
-}
-
-/** A registry with the certificate that `berth tls init` makes. */
-async function startTlsBerth(mode: 'only' | 'both', options: TlsOptions = {}): Promise<TlsBerth> {
-  const { address = '127.0.0.1', port, under } = options
-  const folder = await temporaryDirectory()
-  const settings = { BERTH_HTTP_HOST: '0.0.0.0', ...(port && { BERTH_HTTP_PORT: String(port) }) }
-  const { stdout: advice } = await runBerthWith(settings, 'tls', 'init', address, '--out', folder)
-  const files = {
-    certificateFile: path.join(folder, 'server.crt'),
-    keyFile: path.join(folder, 'server.key'),
-  }
-  const berth = await startBerth({
-    ...(port !== undefined && { port }),
-    ...(under && { under }),
-    settings: { ...settings, ...tlsEnvironment(mode, files) },
-  })
-  const host = `${address}:${berth.port}`
-  const certDirectory = path.join(folder, 'certs.d')
-  const hostsDirectory = path.join(folder, 'hosts.d')
-  await mkdir(certDirectory)
-  await mkdir(path.join(hostsDirectory, host), { recursive: true })
-  await copyFile(path.join(folder, 'ca.crt'), path.join(certDirectory, 'ca.crt'))
-  await writeFile(
-    path.join(hostsDirectory, host, 'hosts.toml'),
-    `server = "https://${host}"\n[host."https://${host}"]\n  ca = "${certDirectory}/ca.crt"\n`,
-  )
-  return { ...berth, host, advice, certDirectory, hostsDirectory }
-}
-
-/** The line that makes a client trust the CA, as `berth tls init` prints it. */
-function lineFor(client: string, { advice }: TlsBerth): string {
-  const lines = advice.split('\n')
-  const at = lines.findIndex((line) => line.startsWith(`  # ${client}`))
-  return lines[at + 1]?.trim() ?? ''
-}
 
 async function useDocker(under: readonly string[] = []): Promise<Docker> {
   const docker = await Docker.start(under)

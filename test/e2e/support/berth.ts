@@ -53,24 +53,28 @@ export function runBerthWith(
   return attempt(process.execPath, [program, ...args], { environment, timeoutMs: 120_000 })
 }
 
+/** Where a command finds the registry that it is about, and what it reads. */
+export interface CommandOptions {
+  readonly dataDirectory: string
+  /** What stands on its standard input. */
+  readonly input?: string
+}
+
+/** A command about one registry, whatever comes of it. */
+export function commandBerth(
+  args: readonly string[],
+  { dataDirectory, input }: CommandOptions,
+): Promise<Outcome> {
+  return attempt(process.execPath, [program, ...args, '--data', dataDirectory], {
+    timeoutMs: 120_000,
+    ...(input !== undefined && { input }),
+  })
+}
+
 /** Starts the registry; it ends with the test. What it logged is shown when the test fails. */
 export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
-  const node = [...(options.under ?? []), process.execPath, ...(options.nodeOptions ?? [])]
-  const command = [...node, program, 'serve']
-  command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
-  if (options.obeysModes) {
-    command.unshift('setpriv', '--bounding-set', '-dac_override,-dac_read_search')
-  }
-  const { logTo } = options
-  const daemon = await Daemon.start(
-    'sh',
-    ['-c', logTo === undefined ? 'exec "$@"' : `exec "$@" 2>${logTo}`, 'sh', ...command],
-    {
-      environment: { ...clientEnvironment(), ...options.settings },
-      isReady: ({ output }) => portIn(output) !== undefined,
-    },
-  )
+  const daemon = await launchBerth(dataDirectory, options)
   onTestFinished(() => daemon.stop())
   onTestFailed(() => {
     process.stderr.write(`--- berth\n${daemon.output.slice(-20_000)}\n`)
@@ -87,6 +91,28 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
     kill: () => daemon.kill(),
     exitCode: () => daemon.exitCode(),
   }
+}
+
+/** The registry as a process that whoever starts it has to stop. */
+export async function launchBerth(
+  dataDirectory: string,
+  options: Omit<BerthOptions, 'dataDirectory'> = {},
+): Promise<Daemon> {
+  const node = [...(options.under ?? []), process.execPath, ...(options.nodeOptions ?? [])]
+  const command = [...node, program, 'serve']
+  command.push('--port', String(options.port ?? 0), '--data', dataDirectory)
+  if (options.obeysModes) {
+    command.unshift('setpriv', '--bounding-set', '-dac_override,-dac_read_search')
+  }
+  const { logTo } = options
+  return Daemon.start(
+    'sh',
+    ['-c', logTo === undefined ? 'exec "$@"' : `exec "$@" 2>${logTo}`, 'sh', ...command],
+    {
+      environment: { ...clientEnvironment(), ...options.settings },
+      isReady: ({ output }) => portIn(output) !== undefined,
+    },
+  )
 }
 
 /** The port in the first line that `berth serve` prints, once that line is there. */

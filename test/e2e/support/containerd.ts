@@ -47,14 +47,17 @@ export class Containerd {
     return run('ctr', ['--address', this.#address, ...args], this.#options)
   }
 
+  runToFailure(...args: string[]): Promise<string> {
+    return runToFailure('ctr', ['--address', this.#address, ...args], this.#options)
+  }
+
   /** Pulls and unpacks for this machine's platform. */
   pull(reference: string, ...args: string[]): Promise<string> {
     return this.run(...pullCommand, ...args, reference)
   }
 
   pullToFailure(reference: string): Promise<string> {
-    const args = ['--address', this.#address, ...pullCommand, reference]
-    return runToFailure('ctr', args, this.#options)
+    return this.runToFailure(...pullCommand, reference)
   }
 
   push(reference: string): Promise<string> {

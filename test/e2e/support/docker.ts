@@ -77,6 +77,12 @@ export class Docker {
     return runToFailure(program, args, this.#options)
   }
 
+  /** `docker login`, with the password on standard input, as scripts do it. */
+  login(host: string, name: string, password: string): Promise<Outcome> {
+    const args = ['login', '--username', name, '--password-stdin', host]
+    return attempt(program, args, { ...this.#options, input: password })
+  }
+
   /** Builds an image from a folder that {@link writeBuildContext} has written. */
   async build(reference: string, context: string): Promise<void> {
     await this.run('build', '--quiet', '--tag', reference, context)

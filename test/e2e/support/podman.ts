@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { makeDirectory, removeDirectory } from './directories.js'
@@ -8,6 +9,10 @@ export interface Podman {
   readonly podman: (...args: string[]) => Promise<string>
   readonly podmanToFailure: (...args: string[]) => Promise<string>
   readonly buildah: (...args: string[]) => Promise<string>
+  readonly buildahToFailure: (...args: string[]) => Promise<string>
+  /** It uses the logins of the other two. */
+  readonly skopeo: (...args: string[]) => Promise<string>
+  readonly skopeoToFailure: (...args: string[]) => Promise<string>
   /** Builds an image from a folder that `writeBuildContext` has written. */
   readonly build: (reference: string, context: string) => Promise<void>
   readonly imageId: (reference: string) => Promise<string>
@@ -19,8 +24,16 @@ export interface Podman {
 export async function usePodman(): Promise<Podman> {
   const directory = await makeDirectory()
   onTestFinished(() => removeDirectory(directory))
+  const authFile = path.join(directory, 'auth.json')
+  // A file that was named has to be there.
+  await writeFile(authFile, '{}')
   const options: RunOptions = {
-    environment: { ...clientEnvironment(directory), TMPDIR: directory },
+    environment: {
+      ...clientEnvironment(directory),
+      TMPDIR: directory,
+      // Else root's logins are in a place that all of the machine has in common.
+      REGISTRY_AUTH_FILE: authFile,
+    },
     timeoutMs: 120_000,
   }
   const storage = [
@@ -39,6 +52,9 @@ export async function usePodman(): Promise<Podman> {
     podman,
     podmanToFailure: (...args) => runToFailure('podman', [...ofPodman, ...args], options),
     buildah: (...args) => run('buildah', [...storage, ...args], options),
+    buildahToFailure: (...args) => runToFailure('buildah', [...storage, ...args], options),
+    skopeo: (...args) => run('skopeo', args, options),
+    skopeoToFailure: (...args) => runToFailure('skopeo', args, options),
     async build(reference, context) {
       await podman('build', '--quiet', '--isolation', 'chroot', '--tag', reference, context)
     },

@@ -23,6 +23,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
 export interface RunOptions {
   readonly environment?: NodeJS.ProcessEnv
   readonly timeoutMs?: number
+  /** What stands on its standard input; nothing by default. */
+  readonly input?: string
 }
 
 export interface Outcome {
@@ -41,7 +43,7 @@ const outputBytesMax = 16 * 1024 * 1024
 export function attempt(
   program: string,
   args: readonly string[],
-  { environment = clientEnvironment(), timeoutMs = usualTimeoutMs }: RunOptions = {},
+  { environment = clientEnvironment(), timeoutMs = usualTimeoutMs, input }: RunOptions = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const options = {
@@ -63,7 +65,8 @@ export function attempt(
         report: `${program} ${args.join(' ')}\n${end}\n${stdout}${stderr}`,
       })
     })
-    child.stdin?.end()
+    // It may end before it has read anything.
+    child.stdin?.on('error', () => undefined).end(input)
   })
 }
 
