@@ -1,0 +1,190 @@
+import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
+import { request } from 'node:http'
+import path from 'node:path'
+import { expect, it } from 'vitest'
+import { basic, PASSWORD, startWithAccounts, type AccountsWorld } from '../support/accounts.js'
+import { OCI_MANIFEST, pushImage } from '../support/images.js'
+
+/** A request whose body comes only when `rest` is called. */
+async function begin(
+  { testServer }: AccountsWorld,
+  options: { method: string; path: string; authorization: string; type: string; body: string },
+) {
+  const sent = request(`${testServer.url}${options.path}`, {
+    method: options.method,
+    headers: {
+      authorization: options.authorization,
+      'content-type': options.type,
+      'content-length': Buffer.byteLength(options.body),
+      expect: '100-continue',
+    },
+  })
+  sent.flushHeaders()
+  // The registry wants the body: so far it has let them in.
+  await once(sent, 'continue')
+  return async () => {
+    const answered = once(sent, 'response')
+    sent.end(options.body)
+    const [response] = (await answered) as [{ statusCode: number; resume: () => void }]
+    response.resume()
+    return response.statusCode
+  }
+}
+
+it('takes no body of an admin who is none any more when it comes', async () => {
+  const world = await startWithAccounts()
+  await world.user('ada', { isAdmin: true })
+  const rest = await begin(world, {
+    ...{ method: 'POST', path: '/api/v1/users', type: 'application/json' },
+    authorization: basic('ada'),
+    body: JSON.stringify({ name: 'backdoor', password: PASSWORD, isAdmin: true }),
+  })
+
+  await world.accounts.deleteAccount('ada')
+
+  expect(await rest()).toBe(401)
+  expect(await world.accounts.findAccount('backdoor')).toBeUndefined()
+})
+
+it('takes no manifest of somebody who may not push any more when it comes', async () => {
+  const world = await startWithAccounts()
+  await world.user('ada')
+  const grant = await world.grant('user ada', 'team/**', 'overwrite')
+  const { digest } = await pushImage(world.as(basic('ada')), 'team/app', 'v1')
+  const other = await pushImage(world.as(basic('ada')), 'team/app', 'v2')
+  const bytes = (await world.get(`/v2/team/app/manifests/${other.digest}`, world.admin)).body
+  const rest = await begin(world, {
+    ...{ method: 'PUT', path: '/v2/team/app/manifests/v1', type: OCI_MANIFEST },
+    authorization: basic('ada'),
+    body: bytes,
+  })
+
+  await world.accounts.removeGrant(grant)
+
+  expect(await rest()).toBe(403)
+  const tag = await world.get('/v2/team/app/manifests/v1', world.admin)
+  expect(tag.headers['docker-content-digest']).toBe(digest)
+})
+
+it('remembers a right password for the place it came from, and for no other that is guessing', async () => {
+  const world = await startWithAccounts()
+  await world.user('ada')
+  const ask = (remoteAddress: string, password: string) =>
+    world.ask({ url: '/v2/', remoteAddress }, basic('ada', password))
+  expect((await ask('10.9.0.1', PASSWORD)).statusCode).toBe(200)
+
+  const guesses: number[] = []
+  for (let count = 0; count < 15; count++) {
+    guesses.push((await ask('10.9.0.2', `guess ${count}`)).statusCode)
+  }
+
+  expect(guesses.at(-1)).toBe(429)
+  expect((await ask('10.9.0.2', PASSWORD)).statusCode).toBe(429)
+  expect((await ask('10.9.0.1', PASSWORD)).statusCode).toBe(200)
+})
+
+it('mounts by a bearer token only what that is for, also where nobody says from where', async () => {
+  const world = await startWithAccounts()
+  const { layer } = await pushImage(world.as(world.admin), 'secret/app', 'v1')
+  const url = (from: string) => `/v2/boss/app/blobs/uploads/?mount=${layer}${from}`
+  const bearer = await world.bearer(world.admin, 'repository:boss/app:pull,push')
+  const wider = await world.bearer(
+    world.admin,
+    'repository:boss/app:pull,push',
+    'repository:secret/app:pull',
+  )
+  const post = async (from: string, authorization: string) =>
+    (await world.ask({ method: 'POST', url: url(from) }, authorization)).statusCode
+
+  expect(await post('', bearer)).toBe(202)
+  expect(await post('&from=secret%2Fapp', bearer)).toBe(202)
+  expect(await post('', wider)).toBe(201)
+})
+
+it('shows nobody but who was granted it what was deleted under a name that is public now', async () => {
+  const world = await startWithAccounts()
+  await world.user('bob')
+  await pushImage(world.as(world.admin), 'team/app', 'v1')
+  const path = '/api/v1/repositories/team%2Fapp?confirm=team%2Fapp'
+  await world.ask({ method: 'DELETE', url: path }, world.admin)
+  await pushImage(world.as(world.admin), 'team/app', 'v1')
+  await world.show('team/app', 'public')
+
+  const list = async (authorization?: string) =>
+    (await world.get('/api/v1/deleted-repositories?limit=1', authorization)).json<{
+      items: unknown[]
+    }>().items.length
+
+  expect([await list(), await list(basic('bob')), await list(world.admin)]).toEqual([0, 0, 1])
+})
+
+it('ends every key of before when the others are to be revoked', async () => {
+  const world = await startWithAccounts()
+  const first = await world.bearer(world.admin)
+  const rotate = (revokeOthers: boolean) =>
+    world.ask(
+      {
+        ...{ method: 'POST', url: '/api/v1/signing-keys' },
+        headers: { 'content-type': 'application/json' },
+        payload: JSON.stringify({ revokeOthers }),
+      },
+      world.admin,
+    )
+  await rotate(false)
+  const second = await world.bearer(world.admin)
+  expect((await world.get('/v2/', first)).statusCode).toBe(200)
+
+  await rotate(true)
+
+  const answers = [await world.get('/v2/', first), await world.get('/v2/', second)]
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual([401, 401])
+})
+
+it('gives docker login no token of its own for a personal token, which docker keeps then', async () => {
+  const world = await startWithAccounts()
+  await world.robot('ci')
+  const { authorization } = await world.token('ci')
+
+  const answer = await world.get('/token?offline_token=true', authorization)
+
+  expect(answer.json()).toHaveProperty('token')
+  expect(answer.json()).not.toHaveProperty('refresh_token')
+})
+
+it('keeps its database to its owner', async () => {
+  const world = await startWithAccounts()
+
+  const { mode } = await stat(path.join(world.testServer.dataDirectory, 'berth.db'))
+
+  expect(mode & 0o777).toBe(0o600)
+})
+
+it('has no token in the audit trail that somebody pastes where an id belongs', async () => {
+  const world = await startWithAccounts()
+  const { id, text } = await world.token('admin')
+  const revoke = (name: string) =>
+    world.ask({ method: 'DELETE', url: `/api/v1/tokens/${name}` }, world.admin)
+
+  expect((await revoke(text)).statusCode).toBe(404)
+  expect((await revoke(id)).statusCode).toBe(204)
+
+  await world.testServer.server.audit.flush()
+  const { items } = (await world.get('/api/v1/audit?action=token.revoke', world.admin)).json<{
+    items: { target: string }[]
+  }>()
+  expect(items.map(({ target }) => target)).toEqual([id, ''])
+})
+
+it('makes a first admin under another name where a robot has the usual one', async () => {
+  const world = await startWithAccounts()
+  const { dataDirectory, server } = world.testServer
+  await world.accounts.deleteAccount('admin')
+  await world.robot('admin')
+  await server.close()
+
+  const again = await startWithAccounts({ dataDirectory }).catch((error: unknown) => error)
+
+  // The support of these tests knows admin alone.
+  expect(again).toMatchObject({ code: 'ACCOUNT_UNKNOWN' })
+})
