@@ -72,6 +72,8 @@ const named = ({ params }: Asked) => params['name']
 const added = ({ body }: Asked) => textOf(body['name'])
 const member = ({ params }: Asked) => `${params['name'] ?? ''} ${params['account'] ?? ''}`
 const token = ({ params }: Asked) => params['id']
+/** A number by then: its route wants one. */
+const grant = ({ params }: Asked) => String(params['id'])
 
 /** Which members of the body were given, and what they say where that is no secret. */
 function changed({ body }: Asked, { statusCode }: FastifyReply): Details {
@@ -152,7 +154,7 @@ export const AUDITED_ROUTES: Readonly<Record<string, AuditedRoute | Reason>> = {
   ),
   'DELETE /api/v1/tokens/:id': accountRoute('token.revoke', token),
   'PUT /api/v1/grants': accountRoute('grant.put', ({ body }) => textOf(body['subject']), changed),
-  'DELETE /api/v1/grants/:id': accountRoute('grant.remove', token),
+  'DELETE /api/v1/grants/:id': accountRoute('grant.remove', grant),
   'PUT /api/v1/namespaces/:name': accountRoute('namespace.put', named, changed),
   'DELETE /api/v1/namespaces/:name': accountRoute('namespace.remove', named),
   'POST /api/v1/signing-keys': accountRoute('signing-key.rotate', () => '', changed),
