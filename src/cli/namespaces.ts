@@ -1,3 +1,4 @@
+import type { PageAnswer } from '../api/pages.js'
 import type { Command } from './commands.js'
 import { ProblemError, type Management } from './management-client.js'
 import { managementCommand } from './management-command.js'
@@ -38,7 +39,8 @@ export const namespaceSet: Command = managementCommand({
       defaultVisibility: visibility ?? before?.defaultVisibility ?? 'private',
       ...(ownerThen !== undefined && { owner: ownerThen }),
     })
-    print(namespace, () => namespaceText(namespace))
+    const warning = visibility === undefined ? '' : await warningOf(management, namespace)
+    print(namespace, () => namespaceText(namespace) + warning)
   },
 })
 
@@ -87,4 +89,19 @@ async function find(management: Management, path: string): Promise<NamespaceAnsw
 
 function namespaceText({ name, owner = 'nobody', defaultVisibility }: NamespaceAnswer): string {
   return `${name} is owned by ${owner}; new repositories in it are ${defaultVisibility}.\n`
+}
+
+/** Who opens a namespace may think that this opens what is in it. The first thousand are looked at. */
+async function warningOf(
+  management: Management,
+  { name, defaultVisibility }: NamespaceAnswer,
+): Promise<string> {
+  const parameters = new URLSearchParams({ prefix: `${name}/`, limit: '1000' })
+  const { items } = await management.request<PageAnswer<{ name: string; visibility: string }>>(
+    'GET',
+    `/repositories?${parameters.toString()}`,
+  )
+  const other = items.find(({ visibility }) => visibility !== defaultVisibility)
+  if (other === undefined) return ''
+  return `Mind: those that are there stay as they are; ${other.name} is ${other.visibility}: berth repo visibility changes that.\n`
 }

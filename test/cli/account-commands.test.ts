@@ -167,7 +167,8 @@ describe('what a registry of two teams needs', () => {
       'red is owned by group:red; new repositories in it are private.\n',
     )
     expect(await it('namespace set red --visibility public')).toBe(
-      'red is owned by group:red; new repositories in it are public.\n',
+      'red is owned by group:red; new repositories in it are public.\n' +
+        'Mind: those that are there stay as they are; red/app is private: berth repo visibility changes that.\n',
     )
     expect(await it('namespace set red --no-owner')).toMatch(/^red is owned by nobody; .* public/)
     expect(rowsOf(await it('namespace list'))).toEqual([
@@ -192,6 +193,9 @@ describe('what a registry of two teams needs', () => {
       'Not allowed: nothing gives ci overwrite on red/app.\n',
     )
     expect(await it('repo visibility red/app public')).toBe('red/app is public.\n')
+    expect(await it('namespace set red --visibility public')).toBe(
+      'red is owned by nobody; new repositories in it are public.\n',
+    )
     expect(await it('access explain anonymous red/app pull')).toMatch(
       /^Allowed: red\/app is public/,
     )
