@@ -143,8 +143,10 @@ it('walks lists in the order of an index: only what clients list by two ways is 
   )
 
   // A survey adds up what it has noted, whatever that takes: nobody waits for it as for a list.
-  // An account is in few groups, and a group has as many members as there are people.
-  const lists = sorted.filter((sql) => !/temp\.leaving_manifests|from group_members/.test(sql))
+  // A hundred refresh tokens of an account. An account is in few groups, and a group has as many members as there are people.
+  const lists = sorted.filter(
+    (sql) => !/temp\.leaving_manifests|from group_members|last_used_at, created_at\)/.test(sql),
+  )
   expect(lists.filter((sql) => !sql.includes('@subject'))).toEqual([])
 })
 
