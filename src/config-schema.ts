@@ -82,7 +82,7 @@ export const configSchema = {
           type: 'integer',
           minimum: 1,
           maximum: 1000000,
-          default: 1000,
+          default: 5000,
           description:
             'Connections of one address beyond this many are closed; the 64 bits of an IPv6 network count as one address. Those of http.trustedProxies are not counted.',
         },

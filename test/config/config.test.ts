@@ -47,7 +47,7 @@ describe('a configuration without any settings', () => {
         port: 5000,
         idleSeconds: 300,
         connectionsMax: 10_000,
-        connectionsPerAddressMax: 1000,
+        connectionsPerAddressMax: 5000,
         headerBytesMax: 65_536,
         headersSeconds: 60,
         minBytesPerSecond: 100,
