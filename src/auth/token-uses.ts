@@ -29,8 +29,10 @@ export class TokenUses {
   /** @param expiresAt - what the use has made of its end */
   note(tokenId: string, expiresAt?: number): void {
     if (this.#uses.size >= tokensMax && !this.#uses.has(tokenId)) return
+    // What is got with a token is used right after it: that says nothing of its end.
+    const end = expiresAt ?? this.#uses.get(tokenId)?.expiresAt
     const at = this.#options.now()
-    this.#uses.set(tokenId, { id: tokenId, at, ...(expiresAt !== undefined && { expiresAt }) })
+    this.#uses.set(tokenId, { id: tokenId, at, ...(end !== undefined && { expiresAt: end }) })
     this.#timer ??= setTimeout(() => void this.#write(), everyMs).unref()
   }
 

@@ -178,3 +178,23 @@ it('makes a first admin under another name where a robot has the usual one', asy
 
   expect(again.server.firstAdmin?.name).toBe('admin-2')
 })
+
+it('lets docker login last as long as it is used, though the tokens that it gets are used, too', async () => {
+  let at = Date.now()
+  const days = (count: number) => count * 24 * 60 * 60 * 1000
+  const world = await startWithAccounts({ now: () => at })
+  const { dataDirectory, server } = world.testServer
+  const refreshToken = await world.refreshToken('admin')
+  const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
+
+  at += days(60)
+  const { token } = (await world.postToken(form)).json<{ token: string }>()
+  for (let count = 0; count < 3; count++) {
+    expect((await world.get('/v2/', `Bearer ${token}`)).statusCode).toBe(200)
+  }
+  await server.close()
+  at += days(60)
+
+  const again = await startWithAccounts({ dataDirectory, now: () => at })
+  expect((await again.postToken(form)).statusCode).toBe(200)
+})
