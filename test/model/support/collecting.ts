@@ -114,6 +114,10 @@ export class Collecting {
     if (bound === 'most' && manifest.tagsAreLeft) return 'its tags are still being removed'
     const tag = this.#undoableTagOf(repository, digest, terms, bound)
     if (tag !== undefined) return `the tag ${tag} can be brought back`
+    // A blob of the same bytes is looked at with it, and what is promised of one puts off both.
+    if (bound === 'most' && this.#holds(repository.blobLeases.get(digest), terms, bound)) {
+      return 'it was promised as a blob'
+    }
     if (deletedAt !== undefined) {
       const keptUntil = deletedAt + undoMs + this.#slack(terms, bound)
       return keptUntil > at ? 'it can be brought back' : undefined
@@ -122,9 +126,6 @@ export class Collecting {
     if (live) return `the tag ${live[0]} points to it`
     if (subject !== undefined && repository.manifests.has(subject)) return 'its subject is there'
     if (this.#holds(repository.manifestLeases.get(digest), terms, bound)) return 'it was promised'
-    if (bound === 'most' && this.#holds(repository.blobLeases.get(digest), terms, bound)) {
-      return 'it was promised as a blob'
-    }
     return this.#ageOf(repository, manifest, terms, bound)
   }
 
