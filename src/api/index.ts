@@ -27,6 +27,7 @@ import { repositoryRoutes } from './repositories.js'
 import { retentionRoutes } from './retention.js'
 import { robotRoutes } from './robots.js'
 import { runRoutes } from './runs.js'
+import { writeAnswers } from './serialization.js'
 import { signingKeyRoutes } from './signing-keys.js'
 import { tagRoutes } from './tags.js'
 import { tokenRoutes } from './tokens.js'
@@ -76,6 +77,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
   refuseOtherOrigins(app, config.http)
   acceptJson(app)
   checkRequests(app)
+  writeAnswers(app)
   await describeRoutes(app)
 
   await app.register(

@@ -1,5 +1,5 @@
-import type { FastifyError, FastifyInstance } from 'fastify'
-import { Ajv, type ErrorObject, type Options } from 'ajv'
+import type { FastifyError, FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import { RegistryError } from '../errors.js'
 import { isWholeTime } from '../times.js'
 import { queryOf } from './pages.js'
@@ -30,8 +30,22 @@ export function checkRequests(app: FastifyInstance): void {
   const bodies = new Ajv(checks)
   const texts = new Ajv({ ...checks, coerceTypes: 'array' })
   app.setValidatorCompiler<object>(({ schema, httpPart }) =>
-    (httpPart === 'body' ? bodies : texts).compile(schema),
+    compiledOnUse(httpPart === 'body' ? bodies : texts, schema),
   )
+}
+
+type Check = ReturnType<FastifySchemaCompiler<object>>
+
+/** Compiled for the first request that needs it: all of them would take longer than the rest of a start. */
+function compiledOnUse(ajv: Ajv, schema: object): Check {
+  let compiled: ValidateFunction | undefined
+  const check: Check = (part) => {
+    compiled ??= ajv.compile(schema)
+    const isValid = compiled(part)
+    check.errors = compiled.errors ?? null
+    return isValid
+  }
+  return check
 }
 
 const PARTS: Readonly<Record<string, string>> = {
