@@ -44,6 +44,8 @@ export default defineConfig({
           exclude: ['test/e2e/**'],
           server: shared.server,
           testTimeout: 20_000,
+          // Every file would load, and warm up, the whole registry anew. None leaves anything behind.
+          isolate: false,
           env: temporaryFolder(),
         },
       },
