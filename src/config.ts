@@ -10,7 +10,14 @@ export type { Config, TlsConfig } from './config-schema.js'
 export interface ConfigSources {
   readonly file?: string
   readonly environment: Readonly<Record<string, string | undefined>>
-  readonly flags?: { readonly host?: string; readonly port?: string; readonly data?: string }
+  readonly flags?: ConfigFlags
+}
+
+/** Settings that commands take as options. */
+export interface ConfigFlags {
+  readonly host?: string
+  readonly port?: string
+  readonly data?: string
 }
 
 /** Settings that cannot be used: one sentence for each, naming the key. */

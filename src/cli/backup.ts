@@ -17,7 +17,7 @@ export const backup: Command = managementCommand({
   help: `The folder is made when it is not there. The next backup into it adds what is new; when it is
 interrupted, at any moment, the one before is still there, whole. berth restore-backup makes a
 registry of it.`,
-  async run({ management, operands: [operand = ''], options, print }) {
+  async run({ management, operands: [operand = ''], options, print, io }) {
     const body = { directory: path.resolve(operand), content: options.content ?? false }
     const { id } = await management.request<RunAnswer>('POST', '/backup/runs', body)
     const run = await awaitRun(management, id)
@@ -25,7 +25,7 @@ registry of it.`,
     if (run.status !== 'done') throw new Error(report.message ?? `the run is ${run.status}`)
     print(run, () => textOf(report))
     if (report.message === undefined) return EXIT_OK
-    process.stderr.write(`berth: ${report.message}\n`)
+    io.stderr.write(`berth: ${report.message}\n`)
     return EXIT_FAILED
   },
 })

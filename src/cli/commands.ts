@@ -2,6 +2,7 @@ import { ConfigError } from '../config.js'
 import { accessExplain } from './access.js'
 import { backup } from './backup.js'
 import { configCheck, configSchemaCommand, configShow } from './config-commands.js'
+import type { CommandIo } from './command-io.js'
 import { gc } from './gc.js'
 import { audit } from './audit.js'
 import { grantAdd, grantList, grantRemove } from './grants.js'
@@ -44,7 +45,7 @@ export interface Command {
   /** Its own help, below the usage line. */
   readonly help: string
   /** @returns the exit code */
-  readonly run: (args: readonly string[]) => number | Promise<number>
+  readonly run: (args: readonly string[], io: CommandIo) => number | Promise<number>
 }
 
 export const COMMANDS: readonly Command[] = [
@@ -115,43 +116,43 @@ const WANTS_HELP: ReadonlySet<string> = new Set([...HELP_OPTIONS, 'help'])
  *
  * @returns the exit code: 0, 1 when it failed, 2 when it was called wrongly
  */
-export async function runCommand(args: readonly string[]): Promise<number> {
+export async function runCommand(args: readonly string[], io: CommandIo): Promise<number> {
   try {
-    return await dispatch(args)
+    return await dispatch(args, io)
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(`berth: ${error.message}\nTry: berth --help\n`)
+      io.stderr.write(`berth: ${error.message}\nTry: berth --help\n`)
       return EXIT_USAGE
     }
     const problems = error instanceof ConfigError ? error.problems : [messageOf(error)]
-    for (const problem of problems) process.stderr.write(`berth: ${problem}\n`)
+    for (const problem of problems) io.stderr.write(`berth: ${problem}\n`)
     return EXIT_FAILED
   }
 }
 
-async function dispatch(args: readonly string[]): Promise<number> {
+async function dispatch(args: readonly string[], io: CommandIo): Promise<number> {
   const [first] = args
   if (first === undefined) {
-    process.stderr.write(overview(COMMANDS))
+    io.stderr.write(overview(COMMANDS))
     return EXIT_USAGE
   }
-  if (first === 'help' && args.length > 1) return dispatch([...args.slice(1), '--help'])
+  if (first === 'help' && args.length > 1) return dispatch([...args.slice(1), '--help'], io)
   if (WANTS_HELP.has(first)) {
-    process.stdout.write(overview(COMMANDS))
+    io.stdout.write(overview(COMMANDS))
     return EXIT_OK
   }
-  if (first === '--version') return version.run([])
+  if (first === '--version') return version.run([], io)
   const command = COMMANDS.find(({ name }) => isCalled(name, args))
   if (command !== undefined) {
     const rest = args.slice(command.name.split(' ').length)
     // Not the word alone: a repository may be called so.
-    if (!rest.some((argument) => HELP_OPTIONS.has(argument))) return command.run(rest)
-    process.stdout.write(helpOf(command))
+    if (!rest.some((argument) => HELP_OPTIONS.has(argument))) return command.run(rest, io)
+    io.stdout.write(helpOf(command))
     return EXIT_OK
   }
   const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `))
   if (group.length > 0 && args.slice(1).some((argument) => WANTS_HELP.has(argument))) {
-    process.stdout.write(overview(group))
+    io.stdout.write(overview(group))
     return EXIT_OK
   }
   throw new UsageError(

@@ -1,5 +1,6 @@
 import { configSchema } from '../config-schema.js'
-import { CONFIG_FILE_VARIABLE, loadConfig, type Config } from '../config.js'
+import { CONFIG_FILE_VARIABLE, type Config } from '../config.js'
+import { configFor, type CommandIo } from './command-io.js'
 import type { Command } from './commands.js'
 import { EXIT_OK, parseOptions } from './usage.js'
 
@@ -14,13 +15,13 @@ export const configCheck: Command = {
   usage: '[--config FILE]',
   summary: 'Says what is wrong with a configuration, without starting.',
   help: sourcesHelp,
-  async run(args) {
-    const { tls } = load(args).http
+  async run(args, io) {
+    const { tls } = load(args, io).http
     if (tls.mode !== 'off') {
       const { checkedCertificates, readCertificateFiles } = await import('../tls/certificates.js')
       checkedCertificates(await readCertificateFiles(tls), tls)
     }
-    process.stdout.write('The configuration is valid.\n')
+    io.stdout.write('The configuration is valid.\n')
     return EXIT_OK
   },
 }
@@ -30,8 +31,8 @@ export const configShow: Command = {
   usage: '[--config FILE]',
   summary: 'Prints the whole configuration as it would be used.',
   help: sourcesHelp,
-  run(args) {
-    process.stdout.write(`${JSON.stringify(load(args), null, 2)}\n`)
+  run(args, io) {
+    io.stdout.write(`${JSON.stringify(load(args, io), null, 2)}\n`)
     return EXIT_OK
   },
 }
@@ -41,15 +42,13 @@ export const configSchemaCommand: Command = {
   usage: '',
   summary: 'Prints the JSON Schema of the configuration, for editors.',
   help: '',
-  run(args) {
+  run(args, io) {
     parseOptions(args, {})
-    process.stdout.write(`${JSON.stringify(configSchema, null, 2)}\n`)
+    io.stdout.write(`${JSON.stringify(configSchema, null, 2)}\n`)
     return EXIT_OK
   },
 }
 
-function load(args: readonly string[]): Config {
-  const { config } = parseOptions(args, configOption)
-  const file = config ?? process.env[CONFIG_FILE_VARIABLE]
-  return loadConfig({ environment: process.env, ...(file !== undefined && { file }) })
+function load(args: readonly string[], io: CommandIo): Config {
+  return configFor(io, parseOptions(args, configOption))
 }

@@ -9,6 +9,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`berth: the output cannot be written: ${error.code ?? error.message}\n`)
   process.exitCode = 1
 })
-const { runCommand } = await import('./commands.js')
-const code = await runCommand(process.argv.slice(2))
+const [{ runCommand }, { processIo }] = await Promise.all([
+  import('./commands.js'),
+  import('./command-io.js'),
+])
+const code = await runCommand(process.argv.slice(2), processIo)
 process.exitCode ??= code

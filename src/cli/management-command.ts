@@ -1,4 +1,4 @@
-import { CONFIG_FILE_VARIABLE, loadConfig } from '../config.js'
+import { configFor, type CommandIo } from './command-io.js'
 import type { Command } from './commands.js'
 import { openManagement, type Management } from './management-client.js'
 import { EXIT_OK, parseArguments, type Options } from './usage.js'
@@ -34,6 +34,7 @@ export interface ManagementCall<T extends Options> {
   readonly management: Management
   readonly operands: readonly string[]
   readonly options: ReturnType<typeof parseArguments<T>>['options']
+  readonly io: CommandIo
   /** Writes an answer: as it is with `--json`, else as the text for people. */
   readonly print: (answer: unknown, textOf: () => string) => void
   /** False once whoever read the output has gone: `… | head`. */
@@ -52,25 +53,22 @@ export function managementCommand<T extends Options>(command: ManagementCommand<
     help: [[optionsHelp, commonHelp].filter((part) => part !== undefined).join('\n'), help]
       .filter((part) => part !== undefined)
       .join('\n\n'),
-    async run(args) {
+    async run(args, io) {
       const parsed = parseArguments(args, { ...options, ...commonOptions }, operands)
       const common = parsed.options as { config?: string; data?: string; json?: boolean }
-      const { config: file = process.env[CONFIG_FILE_VARIABLE], data, json = false } = common
-      const config = loadConfig({
-        environment: process.env,
-        ...(file !== undefined && { file }),
-        ...(data !== undefined && { flags: { data } }),
-      })
-      const isHeard = listenForReader()
+      const { json = false, ...sources } = common
+      const config = configFor(io, sources)
+      const isHeard = listenForReader(io)
       const management = await openManagement(config)
       try {
         const code = await run({
           management,
           operands: parsed.operands,
           options: parsed.options,
+          io,
           isHeard,
           print: (answer, textOf) => {
-            process.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : textOf())
+            io.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : textOf())
           },
         })
         return code ?? EXIT_OK
@@ -86,9 +84,9 @@ export function managementCommand<T extends Options>(command: ManagementCommand<
  *
  * @returns what tells whether there is still somebody who reads
  */
-function listenForReader(): () => boolean {
+function listenForReader({ stdout }: CommandIo): () => boolean {
   let isHeard = true
-  process.stdout.on('error', () => {
+  stdout.on('error', () => {
     isHeard = false
   })
   return () => isHeard

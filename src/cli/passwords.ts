@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import type { CommandIo } from './command-io.js'
 import { UsageError, type Options } from './usage.js'
 
 /** For commands that are given a password: never as an argument, which every process on the machine can read. */
@@ -11,12 +12,8 @@ export const passwordHelp =
 /** Far more than any password has; what is longer is another file. */
 const inputBytesMax = 64 * 1024
 
-/** Where a password is asked for, or read from. */
-export interface PasswordSource {
-  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean }
-  /** Where questions are shown; what is typed never is. */
-  readonly output: NodeJS.WritableStream
-}
+/** Where a password is asked for, or read from; what is typed is shown nowhere. */
+export type PasswordSource = Pick<CommandIo, 'stdin' | 'stderr'>
 
 /**
  * A new password, asked for twice on a terminal without showing it, or read from standard input. No error has
@@ -26,10 +23,10 @@ export interface PasswordSource {
  */
 export async function readNewPassword(
   isFromInput: boolean,
-  source: PasswordSource = { input: process.stdin, output: process.stderr },
+  source: PasswordSource,
 ): Promise<string> {
-  if (isFromInput) return readLine(source.input)
-  if (!source.input.isTTY) {
+  if (isFromInput) return readLine(source.stdin)
+  if (!source.stdin.isTTY) {
     throw new UsageError(
       'there is no terminal to ask for the password at; --password-stdin reads it from standard input',
     )
@@ -41,7 +38,7 @@ export async function readNewPassword(
 }
 
 /** What stands in the input up to its end; a line break at the end is not part of it. */
-async function readLine(input: PasswordSource['input']): Promise<string> {
+async function readLine(input: PasswordSource['stdin']): Promise<string> {
   const pieces: Buffer[] = []
   let sizeBytes = 0
   for await (const piece of input) {
@@ -72,19 +69,24 @@ function textOf(bytes: Buffer): string {
  */
 function askHidden(
   questions: readonly string[],
-  { input, output }: PasswordSource,
+  { stdin, stderr }: PasswordSource,
 ): Promise<string[]> {
   return new Promise((resolve) => {
     // The terminal is in raw mode while this is open: nothing is shown but by us, and closing puts it back.
-    const lines = createInterface({ input, output: nowhere(), terminal: true, historySize: 0 })
+    const lines = createInterface({
+      input: stdin,
+      output: nowhere(),
+      terminal: true,
+      historySize: 0,
+    })
     const answers: string[] = []
     let isCancelled = false
-    const ask = () => output.write(questions[answers.length] ?? '')
+    const ask = () => stderr.write(questions[answers.length] ?? '')
     lines.on('line', (line) => {
       // What was typed ahead has answered the last one already.
       if (answers.length === questions.length) return
       answers.push(line)
-      output.write('\n')
+      stderr.write('\n')
       if (answers.length === questions.length) lines.close()
       else ask()
     })
@@ -93,7 +95,7 @@ function askHidden(
       lines.close()
     })
     lines.once('close', () => {
-      if (answers.length < questions.length) output.write('\n')
+      if (answers.length < questions.length) stderr.write('\n')
       resolve(isCancelled ? [] : answers)
     })
     ask()

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { formatBytes } from '../byte-sizes.js'
-import { CONFIG_FILE_VARIABLE, loadConfig } from '../config.js'
 import type { RestoredBackup } from '../registry/backup/restore-backup.js'
+import { configFor } from './command-io.js'
 import type { Command } from './commands.js'
 import { openManagement } from './management-client.js'
 import { localTimeText } from './tables.js'
@@ -16,22 +16,17 @@ export const restoreBackup: Command = {
   --config FILE     the configuration that it will be served with
 
 Every blob is hashed on its way, and the new registry is verified. Run it again when it was interrupted.`,
-  async run(args) {
+  async run(args, io) {
     const options = { config: { type: 'string' }, data: { type: 'string' } } as const
     const parsed = parseArguments(args, options, ['DIRECTORY'])
-    const { config: file = process.env[CONFIG_FILE_VARIABLE], data } = parsed.options
-    const config = loadConfig({
-      environment: process.env,
-      ...(file !== undefined && { file }),
-      ...(data !== undefined && { flags: { data } }),
-    })
+    const config = configFor(io, parsed.options)
     const to = path.resolve(config.dataDirectory)
     const { restore } = await import('../restore.js')
     const restored = await restore(path.resolve(parsed.operands[0] ?? ''), to)
-    process.stdout.write(textOf(restored, to))
+    io.stdout.write(textOf(restored, to))
     const management = await openManagement(config)
     try {
-      const code = await verifyAndPrint(management, (text) => void process.stdout.write(text))
+      const code = await verifyAndPrint(management, (text) => void io.stdout.write(text))
       return restored.lost > 0 ? EXIT_FAILED : code
     } finally {
       await management.close()

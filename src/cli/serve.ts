@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
-import { CONFIG_FILE_VARIABLE, loadConfig, type Config } from '../config.js'
+import { CONFIG_FILE_VARIABLE, type Config } from '../config.js'
 import type { FirstAdmin } from '../auth/first-admin.js'
 import type { Server } from '../server.js'
+import { configFileOf, configFor, type CommandIo } from './command-io.js'
 import type { Command } from './commands.js'
 import { markInOneGo } from './garbage-collection.js'
 import { EXIT_FAILED, EXIT_OK, parseOptions } from './usage.js'
@@ -18,24 +19,22 @@ export const serve: Command = {
 
 Options beat environment variables, and those beat the file. The first SIGTERM or SIGINT lets
 requests under way end; a second one does not. With audit.file set, SIGHUP opens that file again.`,
-  async run(args) {
+  async run(args, io) {
     const options = parseOptions(args, {
       config: { type: 'string' },
       host: { type: 'string' },
       port: { type: 'string' },
       data: { type: 'string' },
     })
-    const { config: file = process.env[CONFIG_FILE_VARIABLE], ...flags } = options
-    const config = loadConfig({
-      environment: process.env,
-      flags,
-      ...(file !== undefined && { file }),
-    })
-    return runUntilStopped(config, file)
+    return runUntilStopped(configFor(io, options), configFileOf(io, options.config), io)
   },
 }
 
-async function runUntilStopped(config: Config, file: string | undefined): Promise<number> {
+async function runUntilStopped(
+  config: Config,
+  file: string | undefined,
+  { stdout }: CommandIo,
+): Promise<number> {
   markInOneGo()
   // Not before: other commands load this file, too, and are quick.
   const [{ createLog }, { startServer }] = await Promise.all([
@@ -56,11 +55,15 @@ async function runUntilStopped(config: Config, file: string | undefined): Promis
   })
   // Without a file the signal ends the process, as that of a terminal that was closed should.
   if (config.audit.file !== '') process.on('SIGHUP', () => void server.audit.reopen())
-  process.stdout.write(welcome(config, file, server.address))
-  warnAboutOpenAccess(config, server)
-  warnAboutPlainPasswords(config, server)
-  await warnAboutIdleAccounts(config, server)
-  if (server.firstAdmin) process.stdout.write(introduction(server.firstAdmin, server.address))
+  const { address, firstAdmin } = server
+  const texts = [
+    welcome(config, file, address),
+    openAccessWarning(config, server),
+    plainPasswordsWarning(config, server),
+    await idleAccountsWarning(config, server),
+    firstAdmin ? introduction(firstAdmin, address) : '',
+  ]
+  stdout.write(texts.join(''))
 
   if (config.http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
 
@@ -114,37 +117,31 @@ function welcome(config: Config, file: string | undefined, address: AddressInfo)
 }
 
 /** Where a proxy in front speaks TLS, clients call the registry by an address that says so. */
-function warnAboutPlainPasswords({ access, http }: Config, { address }: Server): void {
-  if (access.mode !== 'accounts' || isLoopback(address.address)) return
-  if (http.tls.mode === 'only' || http.publicUrl.startsWith('https:')) return
-  process.stdout.write(
-    `Warning: passwords and tokens cross the network as they are where clients speak plain HTTP. berth tls init
+function plainPasswordsWarning({ access, http }: Config, { address }: Server): string {
+  if (access.mode !== 'accounts' || isLoopback(address.address)) return ''
+  if (http.tls.mode === 'only' || http.publicUrl.startsWith('https:')) return ''
+  return `Warning: passwords and tokens cross the network as they are where clients speak plain HTTP. berth tls init
 makes a certificate (http.tls); where a proxy in front has one, http.publicUrl says so.
 
-`,
-  )
+`
 }
 
 /** Somebody may have lost the configuration, or thinks that read-only is private. */
-async function warnAboutIdleAccounts({ access }: Config, { stores }: Server): Promise<void> {
-  if (access.mode === 'accounts' || !(await stores.metadata.accounts.hasUsers())) return
-  process.stdout.write(
-    `Warning: this registry has accounts, and access.mode is ${access.mode}: everybody who reaches it may pull
+async function idleAccountsWarning({ access }: Config, { stores }: Server): Promise<string> {
+  if (access.mode === 'accounts' || !(await stores.metadata.accounts.hasUsers())) return ''
+  return `Warning: this registry has accounts, and access.mode is ${access.mode}: everybody who reaches it may pull
 everything${access.mode === 'open' ? ', push and delete' : ''}, private repositories too. access.mode: accounts closes it.
 
-`,
-  )
+`
 }
 
-function warnAboutOpenAccess({ access, http }: Config, { address }: Server): void {
-  if (access.mode !== 'open' || isLoopback(address.address)) return
-  process.stdout.write(
-    `Warning: everybody who reaches ${http.host}:${address.port} may push and delete. To close it, listen on
+function openAccessWarning({ access, http }: Config, { address }: Server): string {
+  if (access.mode !== 'open' || isLoopback(address.address)) return ''
+  return `Warning: everybody who reaches ${http.host}:${address.port} may push and delete. To close it, listen on
 127.0.0.1 (http.host), give everybody an account (access.mode: accounts), or allow only pulls
 (access.mode: readOnly).
 
-`,
-  )
+`
 }
 
 /** Said once: what is stored is a hash. */

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { domainToASCII } from 'node:url'
-import { CONFIG_FILE_VARIABLE, loadConfig } from '../config.js'
 import type { MadeFiles } from '../tls/made-files.js'
+import { configFor } from './command-io.js'
 import type { Command } from './commands.js'
 import { EXIT_OK, parseArguments, UsageError } from './usage.js'
 
@@ -30,7 +30,7 @@ export const tlsInit: Command = {
 Run again it keeps the CA, which clients trust, and makes a new certificate, which a server that runs
 takes within seconds. Files that it has not made are never overwritten. ca.key signs for every client
 that trusts the CA: keep a copy, and let nobody read it.`,
-  async run(args) {
+  async run(args, io) {
     const { options, operands } = parseArguments(
       args,
       {
@@ -41,20 +41,16 @@ that trusts the CA: keep a copy, and let nobody read it.`,
       },
       ['HOST...'],
     )
+    const { out, days: daysText, ...sources } = options
     const hosts = operands.map(parseHost)
-    const days = options.days === undefined ? daysMax : parseDays(options.days)
-    const { config: file = process.env[CONFIG_FILE_VARIABLE], data } = options
-    const config = loadConfig({
-      environment: process.env,
-      ...(file !== undefined && { file }),
-      ...(data !== undefined && { flags: { data } }),
-    })
-    const folder = path.resolve(options.out ?? path.join(config.dataDirectory, 'tls'))
+    const days = daysText === undefined ? daysMax : parseDays(daysText)
+    const config = configFor(io, sources)
+    const folder = path.resolve(out ?? path.join(config.dataDirectory, 'tls'))
     const wanted = { hosts: [...new Set([...hosts, ...localHosts])], days, now: new Date() }
     // It takes longer to load than all other commands take in all.
     const { makeCertificateFiles } = await import('../tls/made-files.js')
     const made = await makeCertificateFiles(folder, wanted)
-    process.stdout.write(reportOf(made, wanted.hosts, config.http.port))
+    io.stdout.write(reportOf(made, wanted.hosts, config.http.port))
     return EXIT_OK
   },
 }

@@ -40,7 +40,7 @@ export const tokenCreate: Command = managementCommand({
                     no more than this of what its account may do: team/**=pull,create`,
   help: `It stands in place of a password, with the name of its account: docker login -u ACCOUNT. Standard output has the
 token and nothing else. Without --days that of a user is good for 365 days, and that of a robot does not expire.`,
-  async run({ management, operands: [account = ''], options, print }) {
+  async run({ management, operands: [account = ''], options, print, io }) {
     const { description, days, scope } = options
     if (description === undefined)
       throw new UsageError('--description TEXT is missing: what is it for?')
@@ -54,9 +54,7 @@ token and nothing else. Without --days that of a user is good for 365 days, and 
         ...(scope !== undefined && { scope: scope.map(parseScope) }),
       },
     )
-    process.stderr.write(
-      `Token ${made.id} of ${account}, ${expiryText(made)}. It is shown this once:\n`,
-    )
+    io.stderr.write(`Token ${made.id} of ${account}, ${expiryText(made)}. It is shown this once:\n`)
     print(made, () => `${made.token}\n`)
   },
 })

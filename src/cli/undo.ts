@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { lastMomentOf } from '../times.js'
+import type { CommandIo } from './command-io.js'
 import type { Command } from './commands.js'
 import { managementCommand } from './management-command.js'
 import { repositoryPath } from './references.js'
@@ -13,10 +14,10 @@ export const repoDelete: Command = managementCommand({
   options: { confirm: { type: 'string' } },
   optionsUsage: '[--confirm REPO]',
   optionsHelp: '  --confirm REPO    the name once more, for scripts; else it is asked for',
-  async run({ management, operands: [name = ''], options, print }) {
+  async run({ management, operands: [name = ''], options, print, io }) {
     const path = repositoryPath(name)
     if (options.confirm === undefined) await management.request('GET', path)
-    const confirm = options.confirm ?? (await ask(`Type ${name} once more to delete it: `))
+    const confirm = options.confirm ?? (await ask(`Type ${name} once more to delete it: `, io))
     if (confirm !== name) throw new Error(`${name} is not deleted: that was not its name`)
     const answer = await management.request<{ restorableUntil: string }>(
       'DELETE',
@@ -107,8 +108,8 @@ function cannotBeBack(count: number): string {
   return `${countText(count, 'tag')} cannot be brought back`
 }
 
-async function ask(question: string): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
+async function ask(question: string, { stdin, stderr }: CommandIo): Promise<string> {
+  const lines = createInterface({ input: stdin, output: stderr })
   try {
     // Where nobody types, the end of the input is an answer, too.
     const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')))

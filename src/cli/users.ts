@@ -30,12 +30,12 @@ export const userAdd: Command = managementCommand({
   optionsHelp: `  --admin           they may do everything
   --no-password     only tokens let them in
 ${passwordHelp}`,
-  async run({ management, operands: [name = ''], options, print }) {
+  async run({ management, operands: [name = ''], options, print, io }) {
     const { admin: isAdmin = false, 'no-password': hasNone = false } = options
     const isFromInput = options['password-stdin'] ?? false
     if (hasNone && isFromInput)
       throw new UsageError('--no-password and --password-stdin exclude each other')
-    const password = hasNone ? undefined : await readNewPassword(isFromInput)
+    const password = hasNone ? undefined : await readNewPassword(isFromInput, io)
     const user = await management.request<UserAnswer>('POST', '/users', {
       name,
       isAdmin,
@@ -75,11 +75,11 @@ export const userPasswd: Command = managementCommand({
   optionsUsage: passwordUsage,
   optionsHelp: passwordHelp,
   help: 'What was logged in with the old password is out. Tokens that they have made stay: see berth token list NAME.',
-  async run({ management, operands: [name = ''], options, print }) {
+  async run({ management, operands: [name = ''], options, print, io }) {
     const path = namedPath('users', name)
     // Before anybody types a password for nobody.
     await management.request('GET', path)
-    const password = await readNewPassword(options['password-stdin'] ?? false)
+    const password = await readNewPassword(options['password-stdin'] ?? false, io)
     const user = await management.request<UserAnswer>('PATCH', path, { password })
     print(user, () => `${user.name} has a new password.${user.isDisabled ? ` ${DISABLED}` : ''}\n`)
   },
@@ -132,11 +132,11 @@ export const userImport: Command = managementCommand({
   optionsHelp:
     '  --skip-unusable   leaves out lines that cannot be used; else nobody is added then',
   help: 'Passwords must be hashed with bcrypt (htpasswd -B) or argon2id. All users are added, or none.',
-  async run({ management, operands: [file = ''], options, print }) {
+  async run({ management, operands: [file = ''], options, print, io }) {
     const { users, unusable } = parseHtpasswd(await readFile(file, 'utf8'))
-    process.stderr.write(unusable.map((line) => unusableText(file, line)).join(''))
+    io.stderr.write(unusable.map((line) => unusableText(file, line)).join(''))
     if (unusable.length > 0 && !options['skip-unusable']) {
-      process.stderr.write(
+      io.stderr.write(
         'berth: nobody was added; --skip-unusable adds the others, and leaves these out\n',
       )
       return EXIT_FAILED

@@ -7,9 +7,9 @@ export const version: Command = {
   usage: '',
   summary: 'Prints the version.',
   help: '',
-  run(args) {
+  run(args, io) {
     parseOptions(args, {})
-    process.stdout.write(`berth ${berthVersion()} (Node.js ${process.versions.node})\n`)
+    io.stdout.write(`berth ${berthVersion()} (Node.js ${process.versions.node})\n`)
     return EXIT_OK
   },
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { answerOf } from '../support/management.js'
-import { runBerth, type Ended } from '../support/process.js'
+import { runBerth, type Ended } from '../support/command.js'
 import { startTestServer } from '../support/server.js'
 
 const HASH = '$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC'

@@ -5,7 +5,8 @@ import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import { pushImage } from '../support/images.js'
 import { ask } from '../support/management.js'
-import { runBerth, serveBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
+import { serveBerth, runBerthProcess } from '../support/process.js'
 import { startTestServer } from '../support/server.js'
 
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})$/
@@ -106,7 +107,7 @@ describe('berth serve with audit.file', () => {
     const environment = { BERTH_AUDIT_FILE: '/nowhere/audit.jsonl' }
     const data = await temporaryDirectory()
 
-    const { code, stderr } = await runBerth(['serve', '--port', '0', '--data', data], {
+    const { code, stderr } = await runBerthProcess(['serve', '--port', '0', '--data', data], {
       environment,
     })
 

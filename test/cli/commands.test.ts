@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { configSchema } from '../../src/config-schema.js'
 import { loadConfig } from '../../src/config.js'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
+import { runBerthProcess } from '../support/process.js'
 
 const COMMANDS = [
   'serve',
@@ -127,7 +128,7 @@ describe('--help', () => {
   })
 
   it('wins over other options, right or wrong', async () => {
-    const { code, stdout } = await runBerth(['serve', '--nonsense', '--port', 'x', '-h'])
+    const { code, stdout } = await runBerthProcess(['serve', '--nonsense', '--port', 'x', '-h'])
 
     expect(code).toBe(0)
     expect(stdout).toMatch(/^Usage: berth serve/)
@@ -142,7 +143,7 @@ describe('--help', () => {
   })
 
   it('explains every option of serve', async () => {
-    const { stdout } = await runBerth(['serve', '--help'])
+    const { stdout } = await runBerthProcess(['serve', '--help'])
 
     for (const option of ['--config FILE', '--host HOST', '--port PORT', '--data DIRECTORY']) {
       expect(stdout).toMatch(new RegExp(`\n  ${option} +\\S`))

@@ -7,7 +7,7 @@ import {
   pushImage,
   putManifest,
 } from '../support/images.js'
-import { runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
 import { startTestServer, type TestServer } from '../support/server.js'
 
 const TIME = String.raw`\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})`

@@ -3,7 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBerth, serveBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
+import { serveBerth } from '../support/process.js'
 import { startTestServer } from '../support/server.js'
 
 /** A registry that nothing serves any more. */

@@ -21,7 +21,7 @@ describe('a password that is asked for', () => {
   it('is typed twice, and shown never', async () => {
     const { input, output, modes, seen } = terminal()
 
-    const reading = readNewPassword(false, { input, output })
+    const reading = readNewPassword(false, { stdin: input, stderr: output })
     input.write('correct horse\r')
     input.write('correct horsf\u007fe\r')
 
@@ -33,7 +33,7 @@ describe('a password that is asked for', () => {
   it('may be typed ahead', async () => {
     const { input, output } = terminal()
 
-    const reading = readNewPassword(false, { input, output })
+    const reading = readNewPassword(false, { stdin: input, stderr: output })
     input.write('pass word\rpass word\rmore\r')
 
     expect(await reading).toBe('pass word')
@@ -47,7 +47,7 @@ describe('a password that is asked for', () => {
   ])('is none when it is %s, and the terminal is as it was', async (_, typed, sentence) => {
     const { input, output, modes, seen } = terminal()
 
-    const reading = readNewPassword(false, { input, output })
+    const reading = readNewPassword(false, { stdin: input, stderr: output })
     input.write(typed)
 
     const error: unknown = await reading.catch((reason: unknown) => reason)
@@ -62,7 +62,7 @@ describe('a password on standard input', () => {
     const input = new PassThrough()
     for (const piece of pieces) input.write(piece)
     input.end()
-    return readNewPassword(true, { input, output: new PassThrough() })
+    return readNewPassword(true, { stdin: input, stderr: new PassThrough() })
   }
 
   it.each([

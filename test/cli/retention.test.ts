@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { pushImage } from '../support/images.js'
-import { runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
 import { startTestServer } from '../support/server.js'
 
 const name = 'team/app'

@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import { bytesOf, indexOf, OCI_INDEX, sha256 } from '../support/images.js'
-import { BerthProcess, runBerth, serveBerth, type ServedBerth } from '../support/process.js'
+import { BerthProcess, runBerthProcess, serveBerth, type ServedBerth } from '../support/process.js'
 
 const sizeBytes = 100_000
 
@@ -317,7 +317,10 @@ describe('stopping berth serve', () => {
 
 describe('berth serve cannot start', () => {
   /** One sentence for a person: no stack, nothing on standard output. */
-  function expectSentence(ended: Awaited<ReturnType<typeof runBerth>>, pattern: RegExp): void {
+  function expectSentence(
+    ended: Awaited<ReturnType<typeof runBerthProcess>>,
+    pattern: RegExp,
+  ): void {
     expect(ended).toMatchObject({ code: 1, stdout: '' })
     expect(ended.stderr).toMatch(/^berth: [^\n]+\n$/)
     expect(ended.stderr).toMatch(pattern)
@@ -329,8 +332,8 @@ describe('berth serve cannot start', () => {
     const link = path.join(await temporaryDirectory(), 'link')
     await symlink(data, link)
 
-    const direct = await runBerth(['serve', '--port', '0', '--data', data])
-    const byLink = await runBerth(['serve', '--port', '0', '--data', link])
+    const direct = await runBerthProcess(['serve', '--port', '0', '--data', data])
+    const byLink = await runBerthProcess(['serve', '--port', '0', '--data', link])
 
     const inUse = new RegExp(`is in use by another Berth \\(process ${berth.pid}\\)`)
     expectSentence(direct, inUse)
@@ -345,7 +348,7 @@ describe('berth serve cannot start', () => {
     const { port } = server.address() as AddressInfo
     const data = await temporaryDirectory()
 
-    const ended = await runBerth(['serve', '--port', String(port), '--data', data])
+    const ended = await runBerthProcess(['serve', '--port', String(port), '--data', data])
 
     expectSentence(ended, new RegExp(`port ${port} of 127\\.0\\.0\\.1 is in use.*--port`))
     await expect(serveBerth(data)).resolves.toBeDefined()
@@ -354,7 +357,15 @@ describe('berth serve cannot start', () => {
   it('on an address that this machine does not have', async () => {
     const data = await temporaryDirectory()
 
-    const ended = await runBerth(['serve', '--port', '0', '--data', data, '--host', '192.0.2.1'])
+    const ended = await runBerthProcess([
+      'serve',
+      '--port',
+      '0',
+      '--data',
+      data,
+      '--host',
+      '192.0.2.1',
+    ])
 
     expectSentence(ended, /cannot listen on port 0 of 192\.0\.2\.1/)
   })
@@ -363,8 +374,14 @@ describe('berth serve cannot start', () => {
     const file = path.join(await temporaryDirectory(), 'file')
     await writeFile(file, '')
 
-    const inFile = await runBerth(['serve', '--port', '0', '--data', file])
-    const belowFile = await runBerth(['serve', '--port', '0', '--data', path.join(file, 'data')])
+    const inFile = await runBerthProcess(['serve', '--port', '0', '--data', file])
+    const belowFile = await runBerthProcess([
+      'serve',
+      '--port',
+      '0',
+      '--data',
+      path.join(file, 'data'),
+    ])
 
     expectSentence(inFile, new RegExp(`the data directory ${file} cannot be used`))
     expectSentence(belowFile, new RegExp(`the data directory ${file}/data cannot be used`))
@@ -372,7 +389,7 @@ describe('berth serve cannot start', () => {
 
   // There a folder that is there says that it is not, to whoever makes one in it.
   it.runIf(process.platform === 'linux')('in a data directory below /proc', async () => {
-    const finished = await runBerth(['serve', '--port', '0', '--data', '/proc/berth/data'])
+    const finished = await runBerthProcess(['serve', '--port', '0', '--data', '/proc/berth/data'])
 
     expectSentence(finished, /the data directory \/proc\/berth\/data cannot be used/)
   })
@@ -385,7 +402,7 @@ describe('berth serve cannot start', () => {
     const data = await temporaryDirectory()
     await mkdir(path.join(data, name))
 
-    const ended = await runBerth(['serve', '--port', '0', '--data', data])
+    const ended = await runBerthProcess(['serve', '--port', '0', '--data', data])
 
     expectSentence(ended, pattern)
   })
@@ -394,7 +411,7 @@ describe('berth serve cannot start', () => {
     const data = await temporaryDirectory()
     await writeFile(path.join(data, 'blobs'), '')
 
-    const ended = await runBerth(['serve', '--port', '0', '--data', data])
+    const ended = await runBerthProcess(['serve', '--port', '0', '--data', data])
 
     expectSentence(ended, /blobs/)
   })
@@ -404,7 +421,7 @@ describe('berth serve cannot start', () => {
     const garbage = 'this is no database '.repeat(500)
     await writeFile(path.join(data, 'berth.db'), garbage)
 
-    const ended = await runBerth(['serve', '--port', '0', '--data', data])
+    const ended = await runBerthProcess(['serve', '--port', '0', '--data', data])
 
     expectSentence(ended, /berth\.db cannot be used: file is not a database/)
     expect(await readFile(path.join(data, 'berth.db'), 'utf8')).toBe(garbage)
@@ -413,7 +430,7 @@ describe('berth serve cannot start', () => {
   it('with a wrong configuration, and makes nothing', async () => {
     const cwd = await temporaryDirectory()
 
-    const ended = await runBerth(['serve', '--port', 'http'], { cwd })
+    const ended = await runBerthProcess(['serve', '--port', 'http'], { cwd })
 
     expectSentence(ended, /http\.port must be integer/)
     expect(await readdir(cwd)).toEqual([])

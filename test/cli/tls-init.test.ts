@@ -6,7 +6,7 @@ import path from 'node:path'
 import { checkServerIdentity, connect, createServer } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
 
 const dayMs = 24 * 60 * 60 * 1000
 

@@ -6,7 +6,8 @@ import { createServer } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
-import { BerthProcess, runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
+import { BerthProcess, runBerthProcess } from '../support/process.js'
 import { RawConnection } from '../support/raw-connection.js'
 import {
   makeClientCertificate,
@@ -79,7 +80,7 @@ describe('berth serve with TLS', () => {
     const { keyFile } = await makeTestCertificates()
     const options = { environment: tlsEnvironment('only', { ...files, keyFile }) }
 
-    const serving = await runBerth(['serve', '--port', '0', '--data', data], options)
+    const serving = await runBerthProcess(['serve', '--port', '0', '--data', data], options)
     const checking = await runBerth(['config', 'check'], options)
 
     for (const { code, stderr } of [serving, checking]) {

@@ -1,7 +1,7 @@
 import { truncate } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { bytesOf, pushImage, sha256 } from '../support/images.js'
-import { runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
 import { startTestServer } from '../support/server.js'
 import { blobFile, endOf, tamper } from '../support/verify.js'
 

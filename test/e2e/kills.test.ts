@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBerth } from '../support/process.js'
+import { runBerthProcess } from '../support/process.js'
 import { startTestServer } from '../support/server.js'
 import { verify } from '../support/verify.js'
 import { startBerth, type Berth } from './support/berth.js'
@@ -52,7 +52,7 @@ it('has lost nothing it acknowledged, however often it is killed at work', async
   await left.server.close()
   expect(await verifyStore(dataDirectory)).toEqual([])
 
-  const gc = await runBerth(['gc', '--purge', '--confirm', '--data', dataDirectory])
+  const gc = await runBerthProcess(['gc', '--purge', '--confirm', '--data', dataDirectory])
   expect(gc.code, gc.stderr).toBe(0)
   expect(await verifyStore(dataDirectory)).toEqual([])
   expect(await filesWithoutBlob(dataDirectory)).toEqual([])

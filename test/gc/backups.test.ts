@@ -22,7 +22,8 @@ import { FsBlobStore } from '../../src/storage/fs-blob-store.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { bytesOf, pushBlob, pushImage, sha256 } from '../support/images.js'
 import { answerOf, ask, problemOf } from '../support/management.js'
-import { runBerth } from '../support/process.js'
+import { runBerth } from '../support/command.js'
+import { runBerthProcess } from '../support/process.js'
 import { startTestServer, type TestServer } from '../support/server.js'
 import { blobFile, endOf, verify } from '../support/verify.js'
 
@@ -466,9 +467,13 @@ describe('a backup', () => {
     const { server, dataDirectory } = await registryWithImage()
     const parent = await temporaryDirectory()
 
-    const first = await runBerth(['backup', 'mine', '--data', dataDirectory], { cwd: parent })
+    const first = await runBerthProcess(['backup', 'mine', '--data', dataDirectory], {
+      cwd: parent,
+    })
     await server.close()
-    const second = await runBerth(['backup', 'mine', '--data', dataDirectory], { cwd: parent })
+    const second = await runBerthProcess(['backup', 'mine', '--data', dataDirectory], {
+      cwd: parent,
+    })
 
     expect(first).toMatchObject({ code: 0, stderr: '' })
     expect(first.stdout).toMatch(

@@ -114,14 +114,17 @@ export class BerthProcess {
   }
 }
 
-export interface Ended {
+export interface EndedProcess {
   readonly code: number | NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs a command to its end. */
-export async function runBerth(args: readonly string[], options?: RunOptions): Promise<Ended> {
+/** Runs a command to its end, in a process of its own. */
+export async function runBerthProcess(
+  args: readonly string[],
+  options?: RunOptions,
+): Promise<EndedProcess> {
   const berth = new BerthProcess(args, options)
   const code = await berth.exit()
   return { code, stdout: berth.stdout, stderr: berth.stderr }
