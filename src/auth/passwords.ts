@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { RegistryError } from '../errors.js'
+import { FairQueue } from './fair-queue.js'
 import type { PasswordJob, PasswordResult } from './password-thread.js'
 
 /** Bytes of UTF-8; more would be a way to keep the threads busy. */
@@ -54,7 +55,7 @@ export function isPasswordHash(stored: string): boolean {
 export class Passwords {
   readonly #secret = randomBytes(32)
   readonly #threadCount: number
-  readonly #waiting: Waiting[] = []
+  readonly #waiting = new FairQueue<Waiting>(pendingMax)
   readonly #idle: Worker[] = []
   readonly #busy = new Map<Worker, Waiting>()
   #rest: NodeJS.Timeout | undefined
@@ -80,7 +81,7 @@ export class Passwords {
         `a password has between 1 and ${passwordBytesMax} bytes`,
       )
     }
-    return (await this.#do({ kind: 'hash', password })) as string
+    return (await this.#do({ kind: 'hash', password }, '')) as string
   }
 
   /**
@@ -88,17 +89,19 @@ export class Passwords {
    * that {@link hash} would refuse, and for one that bcrypt could not tell from others: with more
    * than 72 bytes, or with a NUL, at which it would end.
    *
+   * @param place - where the password comes from: each has its turn, and that from which most comes is
+   *   refused first
    * @throws {@link RegistryError} `UNAVAILABLE` when too many wait, or the registry stops
    */
-  async verify(password: string, stored: string): Promise<boolean> {
+  async verify(password: string, stored: string, place = ''): Promise<boolean> {
     const kind = kindOf(stored)
     if (kind === undefined || !hasBytes(password, passwordBytesMax)) return false
     if (kind === 'bcrypt' && !isForBcrypt(password)) {
       // Takes as long as for any other password: who asks must not learn what is stored.
-      await this.#do({ kind, password: 'x', stored })
+      await this.#do({ kind, password: 'x', stored }, place)
       return false
     }
-    return (await this.#do({ kind, password, stored })) as boolean
+    return (await this.#do({ kind, password, stored }, place)) as boolean
   }
 
   /**
@@ -125,33 +128,32 @@ export class Passwords {
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#rest)
-    for (const { reject } of this.#waiting.splice(0)) reject(stopping())
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      next.reject(stopping())
+    }
     for (const worker of [...this.#busy.keys()]) this.#lose(worker, stopping())
     this.#endIdle()
     await this.#ended
   }
 
-  #do(job: PasswordJob): Promise<string | boolean> {
+  #do(job: PasswordJob, place: string): Promise<string | boolean> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         reject(stopping())
         return
       }
-      if (this.#waiting.length >= pendingMax) {
-        reject(new RegistryError('UNAVAILABLE', 'too many logins at once; try again'))
-        return
-      }
-      this.#waiting.push({ job, resolve, reject })
+      const refused = this.#waiting.push(place, { job, resolve, reject })
+      refused?.reject(new RegistryError('UNAVAILABLE', 'too many logins at once; try again'))
       this.#goOn()
     })
   }
 
   /** Gives what waits to whoever has nothing to do. */
   #goOn(): void {
-    while (this.#waiting.length > 0) {
+    while (this.#idle.length > 0 || this.#busy.size < this.#threadCount) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
       const worker = this.#idle.pop() ?? this.#start()
-      if (worker === undefined) return
-      const next = this.#waiting.shift() as Waiting
       clearTimeout(this.#rest)
       this.#busy.set(worker, next)
       // A command must not end before its answer has come.
@@ -160,8 +162,7 @@ export class Passwords {
     }
   }
 
-  #start(): Worker | undefined {
-    if (this.#busy.size >= this.#threadCount) return undefined
+  #start(): Worker {
     const worker = new Worker(new URL('./password-thread.js', import.meta.url))
     worker.on('message', (result: PasswordResult) => {
       const asked = this.#busy.get(worker)

@@ -8,7 +8,7 @@ const freshMs = 60_000
 const rememberedMax = 10_000
 
 interface Checker {
-  verify(password: string, stored: string): Promise<boolean>
+  verify(password: string, stored: string, place: string): Promise<boolean>
 }
 
 /**
@@ -52,20 +52,19 @@ export class VerifiedLogins {
     const underWay = this.#underWay.get(key)
     if (underWay) return underWay
     const tell = whenChecked?.()
-    const check = this.#check(key, password, storedHash, tell)
+    const check = this.#check(key, () => this.#passwords.verify(password, storedHash, place), tell)
     this.#underWay.set(key, check)
     return check
   }
 
   async #check(
     key: string,
-    password: string,
-    storedHash: string,
+    verify: () => Promise<boolean>,
     tell: ((isRight: boolean | undefined) => void) | undefined,
   ): Promise<boolean> {
     let isRight: boolean | undefined
     try {
-      isRight = await this.#passwords.verify(password, storedHash)
+      isRight = await verify()
       if (isRight) this.#freshUntil.set(key, this.#now() + freshMs)
       return isRight
     } finally {

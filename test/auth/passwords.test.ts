@@ -149,17 +149,33 @@ describe('the threads', () => {
     expect(ticks).toBeGreaterThan(10)
   })
 
-  it('refuse what would wait too long', async () => {
+  it('take the places that passwords come from in turn', async () => {
     const passwords = openPasswords({ threadCount: 1 })
     const stored = passwords.decoyFor('x')
+    const checked: string[] = []
+    const check = (place: string) =>
+      passwords.verify('secret', stored, place).then(() => checked.push(place))
 
-    const results = await Promise.allSettled(
-      Array.from({ length: 300 }, () => passwords.verify('secret', stored)),
-    )
+    await Promise.all([...Array<string>(40).fill('there'), 'here', 'elsewhere'].map(check))
 
-    const refused = results.filter(({ status }) => status === 'rejected')
-    expect(refused.length).toBeGreaterThan(0)
-    expect(refused.length).toBeLessThanOrEqual(300 - 256)
+    // One was under way already, and one of the first place has its turn.
+    expect(checked.slice(0, 4).sort()).toEqual(['elsewhere', 'here', 'there', 'there'])
+  })
+
+  it('refuse what would wait too long, and nobody for how many wait from elsewhere', async () => {
+    const passwords = openPasswords({ threadCount: 1 })
+    const stored = passwords.decoyFor('x')
+    const flood = Array.from({ length: 300 }, () => passwords.verify('secret', stored, 'there'))
+
+    const [own, ...others] = await Promise.allSettled([
+      passwords.verify('secret', stored, 'here'),
+      ...flood,
+    ])
+
+    expect(own).toEqual({ status: 'fulfilled', value: false })
+    const refused = others.filter(({ status }) => status === 'rejected')
+    // Of 301 one is under way and 256 may wait.
+    expect(refused).toHaveLength(44)
     expect(refused[0]).toMatchObject({ reason: { code: 'UNAVAILABLE' } })
   })
 
