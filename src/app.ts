@@ -7,6 +7,7 @@ import type { Auth } from './auth/auth.js'
 import { tokenRoutes } from './auth/token-routes.js'
 import type { Config } from './config.js'
 import { limitConnections } from './connection-limits.js'
+import { Endpoints } from './endpoints.js'
 import type { DurabilityLostError } from './errors.js'
 import { auditRequests } from './events/audit-requests.js'
 import type { AuditLog } from './events/audit.js'
@@ -27,7 +28,7 @@ import {
   setUpTransport,
 } from './transport.js'
 import { v1 } from './v1/routes.js'
-import { notFoundHandler, sendRefusal } from './v2/errors.js'
+import { sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
 import { foldName } from './v2/names.js'
 
@@ -95,7 +96,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   logRequests(app)
   auditRequests(app, audit, { pulls: config.audit.pulls })
   app.setErrorHandler(onError)
-  app.setNotFoundHandler(notFoundHandler)
+  const endpoints = new Endpoints(app)
+  app.setNotFoundHandler((request, reply) => endpoints.refuse(request, reply))
 
   const { gate, logins } = auth
   await app.register(healthRoutes, { stores, now })
@@ -128,6 +130,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     metadata: stores.metadata,
     auth,
     now,
+    endpoints,
     onError: onApiError,
   })
   return app

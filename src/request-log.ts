@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ANONYMOUS, type Identity } from './auth/identity.js'
+import { repositoryIn } from './request-repository.js'
 
 interface Traffic {
   readonly received: number
@@ -27,14 +28,14 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply): void 
   reply.header('X-Request-Id', request.id)
   reply.raw.once('close', () => {
     const traffic = trafficSinceLast(socket)
-    const { params } = request as FastifyRequest<{ Params: { name?: string } }>
+    const repository = repositoryIn(request)
     request.server.log.info(
       {
         requestId: request.id,
         method: request.method,
         // Without the expression that a parameter has to match.
         route: request.routeOptions.url?.replace('(.+)', '') ?? 'none',
-        ...(params?.name !== undefined && { repository: params.name }),
+        ...(repository !== undefined && { repository }),
         // Node presumes 200 of an answer that never began.
         ...(reply.raw.headersSent && { status: reply.raw.statusCode }),
         // As they went over the connection, with their headers.

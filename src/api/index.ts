@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Auth } from '../auth/auth.js'
 import { guard } from '../auth/guard.js'
 import type { Config } from '../config.js'
+import type { Endpoints } from '../endpoints.js'
 import type { DurabilityLostError } from '../errors.js'
 import type { AuditLog } from '../events/audit.js'
 import type { Maintenance } from '../gc/maintenance.js'
@@ -12,7 +13,6 @@ import { accessRoutes } from './access.js'
 import { accountRoutes } from './account.js'
 import { auditRoutes } from './audit.js'
 import { backupRoutes } from './backups.js'
-import { Endpoints } from './endpoints.js'
 import { grantRoutes } from './grants.js'
 import { groupRoutes } from './groups.js'
 import { historyRoutes } from './history.js'
@@ -45,6 +45,7 @@ export interface ApiOptions {
   readonly metadata: MetadataStore
   readonly auth: Auth
   readonly now: () => number
+  readonly endpoints: Endpoints
   readonly onError: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 }
 
@@ -54,19 +55,15 @@ export interface ApiOptions {
  * OpenAPI document is made of them.
  */
 export async function api(app: FastifyInstance, options: ApiOptions): Promise<void> {
-  const { config, registry, maintenance, audit, metadata, auth, now, onError } = options
+  const { config, registry, maintenance, audit, metadata, auth, now, endpoints, onError } = options
   const { apiGate: gate, passwords, logins } = auth
   const { access } = gate
   const { accounts } = metadata
   const { manifests } = registry
   const undoMs = config.undo.days * dayMs
-  const endpoints = new Endpoints(app)
 
   app.setErrorHandler(onError)
-  guard(app, gate, {
-    refuseOffWith: 'DENIED',
-    isOfRepository: (url) => url.startsWith('/api/v1/repositories/:name'),
-  })
+  guard(app, gate, { refuseOffWith: 'DENIED' })
   app.setNotFoundHandler((request, reply) => endpoints.refuse(request, reply))
   // Before anybody waits for a body that nothing here would take. The router takes nothing at all for
   // a parameter, too.

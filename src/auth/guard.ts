@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError, repositoryUnknown } from '../errors.js'
 import { parseRepositoryName, type RepositoryName } from '../oci/reference.js'
+import { repositoryIn } from '../request-repository.js'
 import { ACTION_OF, type Access, type Need, type Refusal } from './access.js'
 import type { Challenges } from './challenges.js'
 import { ANONYMOUS, isSignedIn, type Identity } from './identity.js'
@@ -50,8 +51,6 @@ export interface GuardOptions {
    * it.
    */
   readonly refuseOffWith: 'UNSUPPORTED' | 'DENIED'
-  /** Whether the parameter `name` of a route, by its URL, is a repository. */
-  readonly isOfRepository: (url: string) => boolean
 }
 
 /**
@@ -60,9 +59,8 @@ export interface GuardOptions {
  *
  * @returns what a handler calls that has waited for its body
  */
-export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): Confirm {
+export function guard(app: FastifyInstance, gate: Gate, { refuseOffWith }: GuardOptions): Confirm {
   const { access, challenges, requestRate } = gate
-  const { refuseOffWith, isOfRepository } = options
   app.decorateRequest('identity')
   app.addHook('onRoute', ({ config, method, url }) => {
     if (config?.need === undefined) {
@@ -95,7 +93,7 @@ export function guard(app: FastifyInstance, gate: Gate, options: GuardOptions): 
     const { need } = request.routeOptions.config
     // Without a route there is nothing to protect: the answer is 404 or 405.
     if (need === undefined) return
-    const repository = repositoryOf(request, isOfRepository)
+    const repository = repositoryOf(request)
     const refusal = identity
       ? await access.refusalOf(identity, need, repository)
       : ({ kind: 'challenge', error: 'invalid_token', ...scopeFor(need, repository) } as const)
@@ -136,13 +134,9 @@ const CHALLENGE_TEXTS = {
   insufficient_scope: 'authentication required: the token is not for this',
 } as const
 
-function repositoryOf(
-  { routeOptions, params }: FastifyRequest,
-  isOfRepository: (url: string) => boolean,
-): RepositoryName | undefined {
-  const { name } = params as { readonly name?: string }
-  if (name === undefined || !isOfRepository(routeOptions.url ?? '')) return undefined
-  return parseRepositoryName(name)
+function repositoryOf(request: FastifyRequest): RepositoryName | undefined {
+  const name = repositoryIn(request)
+  return name === undefined ? undefined : parseRepositoryName(name)
 }
 
 /** What a client has to ask a token for that is good for this. */

@@ -16,7 +16,7 @@ export interface V1Options {
 
 /** The two endpoints of Docker's first registry API that `docker search` and `podman search` use. */
 export async function v1(app: FastifyInstance, { search, gate }: V1Options): Promise<void> {
-  guard(app, gate, { refuseOffWith: 'UNSUPPORTED', isOfRepository: () => false })
+  guard(app, gate, { refuseOffWith: 'UNSUPPORTED' })
 
   app.get('/_ping', requires('nothing'), async (_request, reply) => {
     reply.header('X-Docker-Registry-Standalone', 'true')

@@ -24,7 +24,7 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
   const { registry, metadata, gate, manifestBytesMax, accelPrefix } = options
   const { access } = gate
 
-  const confirm = guard(app, gate, { refuseOffWith: 'UNSUPPORTED', isOfRepository: () => true })
+  const confirm = guard(app, gate, { refuseOffWith: 'UNSUPPORTED' })
 
   // Spec: "Determining Support" (end-1).
   app.route({

@@ -535,3 +535,16 @@ describe('a refresh token', () => {
     expect((await use()).statusCode).toBe(401)
   })
 })
+
+it.each([
+  ['PUT', '/token', 'GET, POST'],
+  ['DELETE', '/token?service=x', 'GET, POST'],
+  ['POST', '/v1/search', 'GET'],
+  ['PUT', '/healthz', 'GET'],
+] as const)('%s %s is told which methods there are', async (method, url, methods) => {
+  const { app } = await startWithAccounts()
+
+  const { statusCode, headers } = await app.inject({ method, url })
+
+  expect({ statusCode, allow: headers.allow }).toEqual({ statusCode: 405, allow: methods })
+})

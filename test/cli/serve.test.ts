@@ -524,6 +524,18 @@ describe('the log of berth serve', () => {
     expect(line).not.toHaveProperty('status')
   })
 
+  it('has a repository where the request is about one, and not the names of others', async () => {
+    const { berth, url } = await serveBerth(await temporaryDirectory())
+
+    await fetch(`${url}/api/v1/users/ada`)
+    await fetch(`${url}/api/v1/repositories/team%2Fapp`)
+    berth.signal('SIGTERM')
+    await berth.exit()
+
+    const requests = berth.logLines().filter(({ msg }) => msg === 'request')
+    expect(requests.map(({ repository }) => repository)).toEqual([undefined, 'team/app'])
+  })
+
   it.each([
     ['warn', 0],
     ['silent', 0],

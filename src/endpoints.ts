@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RegistryError } from '../errors.js'
+import { RegistryError } from './errors.js'
+import { methodsAt } from './v2/names.js'
 
-/** The routes of a scope, to tell a wrong path from a wrong method. */
+/** The routes that there are, to tell a wrong path from a wrong method. */
 export class Endpoints {
   readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>()
 
-  /** To be called before the scope has routes. */
+  /** To be called before there are routes. */
   constructor(app: FastifyInstance) {
     app.addHook('onRoute', ({ url, method }) => {
       const endpoint = this.#methods.get(url) ?? { pattern: patternOf(url), methods: new Set() }
@@ -16,15 +17,22 @@ export class Endpoints {
 
   /** A path that no route has: 405 when only the method is wrong, else 404. */
   refuse(request: FastifyRequest, reply: FastifyReply): void {
-    const [path = ''] = request.originalUrl.split('?')
-    const methods = [...this.#methods.values()].flatMap(({ pattern, methods }) =>
-      pattern.test(path) ? [...methods] : [],
-    )
+    const methods = this.#methodsAt(request.originalUrl)
     if (methods.length === 0) {
       throw new RegistryError('ENDPOINT_UNKNOWN', 'there is nothing at this path')
     }
     reply.header('Allow', methods.join(', '))
     throw new RegistryError('UNSUPPORTED', `${request.method} is not possible here`)
+  }
+
+  #methodsAt(url: string): readonly string[] {
+    // A name of a repository is more than one segment there.
+    const ofRepository = methodsAt(url)
+    if (ofRepository) return ofRepository
+    const [path = ''] = url.split('?')
+    return [...this.#methods.values()].flatMap(({ pattern, methods }) =>
+      pattern.test(path) ? [...methods] : [],
+    )
   }
 }
 
