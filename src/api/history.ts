@@ -7,6 +7,7 @@ import { sightOf } from '../auth/rights.js'
 import type { DeletedQuery, DeletedRepository, HistoryEntry } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { parseRepositoryName, parseTag } from '../oci/reference.js'
+import { absentForStrangers } from './account-names.js'
 import {
   momentKey,
   pageAnswer,
@@ -33,7 +34,7 @@ interface DeletedRoute {
 const entrySchema = {
   type: 'object',
   description: 'Something that happened.',
-  required: ['id', 'action', 'at', 'by'],
+  required: ['id', 'action', 'at'],
   properties: {
     id: { type: 'integer', description: 'Grows with time.' },
     action: {
@@ -48,18 +49,18 @@ const entrySchema = {
     from: { type: 'string', description: 'The digest that the tag pointed to, or was deleted.' },
     to: { type: 'string', description: 'The digest that the tag points to since.' },
     at: timeSchema('When it happened.'),
-    by: { type: 'string', description: 'Who did it.' },
+    by: { type: 'string', description: `Who did it. ${absentForStrangers}` },
   },
 } as const
 
 const deletedSchema = {
   type: 'object',
   description: 'A deleted repository.',
-  required: ['name', 'deletedAt', 'deletedBy', 'goesAt', 'logicalBytes'],
+  required: ['name', 'deletedAt', 'goesAt', 'logicalBytes'],
   properties: {
     name: { type: 'string', description: 'What it was called.' },
     deletedAt: timeSchema('When it was deleted.'),
-    deletedBy: { type: 'string', description: 'Who did that.' },
+    deletedBy: { type: 'string', description: `Who did that. ${absentForStrangers}` },
     goesAt: timeSchema('Until when it can be brought back.'),
     logicalBytes: {
       type: 'integer',

@@ -11,6 +11,7 @@ import { errorHandler } from '../refusals.js'
 import { dayMs, type Registry } from '../registry/registry.js'
 import { accessRoutes } from './access.js'
 import { accountRoutes } from './account.js'
+import { keepNamesFromStrangers } from './account-names.js'
 import { auditRoutes } from './audit.js'
 import { backupRoutes } from './backups.js'
 import { grantRoutes } from './grants.js'
@@ -75,6 +76,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
   acceptJson(app)
   checkRequests(app)
   writeAnswers(app)
+  keepNamesFromStrangers(app, access)
   await describeRoutes(app)
 
   await app.register(

@@ -10,6 +10,7 @@ import type { MetadataStore } from '../metadata/metadata-store.js'
 import { isDigest, parseDigest } from '../oci/digest.js'
 import { isTag, parseRepositoryName } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
+import { absentForStrangers } from './account-names.js'
 import { deletionAnswer, deletionSchema } from './deletions.js'
 import {
   momentKey,
@@ -57,12 +58,12 @@ const recordProperties = {
   subject: { type: 'string', description: 'The digest of the manifest that it is about.' },
   sizeBytes: { type: 'integer', description: 'The size of the manifest itself.' },
   pushedAt: timeSchema('When it was pushed last.'),
-  pushedBy: { type: 'string', description: 'Who did that.' },
+  pushedBy: { type: 'string', description: `Who did that. ${absentForStrangers}` },
   pulledAt: timeSchema('When it was asked for last.'),
   tagged: { type: 'boolean', description: 'Whether a tag points to it; absent of deleted ones.' },
 } as const
 
-const alwaysThere = ['digest', 'mediaType', 'sizeBytes', 'pushedAt', 'pushedBy'] as const
+const alwaysThere = ['digest', 'mediaType', 'sizeBytes', 'pushedAt'] as const
 
 const manifestSchema = {
   type: 'object',
@@ -71,7 +72,7 @@ const manifestSchema = {
   properties: {
     ...recordProperties,
     deletedAt: timeSchema('When it was deleted.'),
-    deletedBy: { type: 'string', description: 'Who did that.' },
+    deletedBy: { type: 'string', description: `Who did that. ${absentForStrangers}` },
     goesAt: timeSchema('Until when it can be brought back.'),
   },
 } as const

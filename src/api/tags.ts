@@ -4,6 +4,7 @@ import type { TagRecord } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import { isTag, parseRepositoryName, parseTag } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
+import { absentForStrangers } from './account-names.js'
 import { deletionAnswer, deletionSchema } from './deletions.js'
 import {
   pageAnswer,
@@ -29,14 +30,14 @@ interface TagRoute {
 const tagSchema = {
   type: 'object',
   description: 'A tag.',
-  required: ['name', 'digest', 'mediaType', 'sizeBytes', 'updatedAt', 'updatedBy'],
+  required: ['name', 'digest', 'mediaType', 'sizeBytes', 'updatedAt'],
   properties: {
     name: { type: 'string' },
     digest: { type: 'string', description: 'The manifest that it points to.' },
     mediaType: { type: 'string', description: 'The type of that manifest.' },
     sizeBytes: { type: 'integer', description: 'The size of the manifest itself.' },
     updatedAt: timeSchema('When it was pushed or moved last.'),
-    updatedBy: { type: 'string', description: 'Who did that.' },
+    updatedBy: { type: 'string', description: `Who did that. ${absentForStrangers}` },
     pulledAt: timeSchema('When its manifest was asked for last, under whatever name.'),
   },
 } as const

@@ -58,6 +58,9 @@ export interface Access {
   /** Whether they may say who may do what in all repositories that a pattern can have. */
   mayGrant(identity: Identity, pattern: string): Promise<boolean>
 
+  /** Whether they may be told what others are called. */
+  mayKnowNames(identity: Identity): boolean
+
   /** Whether they may do what concerns the whole registry. */
   isAdmin(identity: Identity): boolean
 }

@@ -100,6 +100,10 @@ export class AccountAccess implements Access {
     return managed.some((outer) => covers(outer, pattern))
   }
 
+  mayKnowNames(identity: Identity): boolean {
+    return identity.kind === 'operator' || isSignedIn(identity)
+  }
+
   isAdmin(identity: Identity): boolean {
     if (identity.kind === 'operator') return true
     return (

@@ -52,6 +52,10 @@ export class OpenAccess implements Access {
     return this.isAdmin(identity)
   }
 
+  mayKnowNames(): boolean {
+    return true
+  }
+
   isAdmin(identity: Identity): boolean {
     return identity.kind === 'operator'
   }
