@@ -116,14 +116,14 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
 }
 
 /** A login as it is in the audit trail. */
-function loginOf({ name, address, succeeded, by }: LoginAttempt): Noted {
+function loginOf({ name, address, succeeded, by, isThrottled }: LoginAttempt): Noted {
   return {
     action: 'login',
     actor: succeeded ? name : ANONYMOUS.name,
     address,
     target: name,
     result: succeeded ? 'done' : 'refused',
-    details: { by },
+    details: { by, ...(isThrottled && { throttled: true }) },
   }
 }
 

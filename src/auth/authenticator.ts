@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Account, Accounts, StoredToken } from '../metadata/accounts.js'
 import { addressKey } from '../addresses.js'
+import { RegistryError } from '../errors.js'
 import { Recent } from '../recent.js'
 import { parseAuthorization } from './authorization.js'
 import type { BearerTokens } from './bearer-tokens.js'
@@ -22,6 +23,8 @@ export interface LoginAttempt {
   readonly address: string
   readonly succeeded: boolean
   readonly by: 'password' | 'token'
+  /** It was not even looked at, after too many that were wrong. */
+  readonly isThrottled?: boolean
 }
 
 export interface AuthenticatorOptions {
@@ -112,9 +115,15 @@ export class Authenticator {
     const neighbour = await this.#accounts.findDecoyHash(name)
     const decoy = account?.passwordHash ?? neighbour
     const { passwords, onLogin, now } = this.#options
-    const isRight = await passwords.isRight({ name, address, password, storedHash, decoy })
+    const attempt = { name: account?.name ?? '', address, by: 'password' } as const
+    const isRight = await passwords
+      .isRight({ name, address, password, storedHash, decoy })
+      .catch((error: unknown) => {
+        if (isThrottled(error)) onLogin({ ...attempt, succeeded: false, isThrottled: true })
+        throw error
+      })
     const succeeded = isRight && account !== undefined && storedHash !== undefined
-    onLogin({ name: account?.name ?? '', address, succeeded, by: 'password' })
+    onLogin({ ...attempt, succeeded })
     return succeeded ? { identity: identityOf(account), until: now() + freshMs } : undefined
   }
 
@@ -156,6 +165,10 @@ export class Authenticator {
     const until = Math.min(expiresAt, token.expiresAt ?? Infinity)
     return { identity: { ...identityOf(account, token), bearer: access }, until }
   }
+}
+
+function isThrottled(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'TOOMANYREQUESTS'
 }
 
 /** Whether a token lets its account in at this moment. */
