@@ -27,6 +27,7 @@ import {
   serverOptions,
   setUpTransport,
 } from './transport.js'
+import { warnOfUnknownProxy } from './unknown-proxy.js'
 import { v1 } from './v1/routes.js'
 import { sendRefusal } from './v2/errors.js'
 import { v2 } from './v2/index.js'
@@ -93,6 +94,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   setUpTransport(app, config.http)
   limitConnections(app.server, { ...config.http, log })
   cutSlowClients(app, config.http)
+  if (trustedProxies.length === 0) warnOfUnknownProxy(app.server, log)
   logRequests(app)
   auditRequests(app, audit, { pulls: config.audit.pulls })
   app.setErrorHandler(onError)
