@@ -1,21 +1,36 @@
 import { readFile } from 'node:fs/promises'
+import { Ajv } from 'ajv'
+import { build, type Schema } from 'fast-json-stringify'
 import { describe, expect, it } from 'vitest'
 import { berthVersion } from '../../src/version.js'
 import { answerOf } from '../support/management.js'
 import { startTestServer } from '../support/server.js'
 
+interface WithSchema {
+  readonly schema: object
+}
+
+interface WithContent {
+  readonly content?: Readonly<Record<string, WithSchema>>
+}
+
 interface Operation {
   readonly operationId?: string
   readonly summary?: string
   readonly tags?: readonly string[]
-  readonly parameters?: readonly { readonly name: string; readonly description?: string }[]
-  readonly responses: Readonly<Record<string, { readonly content?: object }>>
+  readonly parameters?: readonly (WithSchema & {
+    readonly name: string
+    readonly description?: string
+  })[]
+  readonly requestBody?: WithContent
+  readonly responses: Readonly<Record<string, WithContent>>
 }
 
 interface Document {
   readonly openapi: string
   readonly info: { readonly version: string }
   readonly tags: readonly { readonly name: string }[]
+  readonly components: object
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
@@ -54,6 +69,22 @@ describe('docs/openapi.json', () => {
   })
 
   describe.each(operations)('%s', (_, operation) => {
+    // A server compiles each when it needs it: that is late to find out.
+    it('has schemas that can be compiled', () => {
+      const { components } = published
+      const ajv = new Ajv({ strict: false, formats: { 'date-time': true } })
+      const answers = Object.entries(operation.responses).flatMap(([status, { content = {} }]) =>
+        // Problems all have one.
+        status < '400' ? Object.values(content) : [],
+      )
+      const bodies = Object.values(operation.requestBody?.content ?? {})
+
+      for (const { schema } of answers) build(schema as Schema)
+      for (const { schema } of [...bodies, ...(operation.parameters ?? [])]) {
+        ajv.compile({ ...schema, components })
+      }
+    })
+
     it('says what it does, and where it belongs', () => {
       expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/)
       expect(operation.summary).toMatch(/^[A-Z].*\.$/)
