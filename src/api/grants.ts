@@ -12,7 +12,7 @@ import {
   type GrantsQuery,
   type NewGrant,
 } from '../metadata/accounts.js'
-import type { Page } from '../metadata/metadata-store.js'
+import type { Page } from '../metadata/pages.js'
 import { PATTERN_EXPRESSION } from '../oci/patterns.js'
 import { matchesEveryRepository, parseRepositoryPattern } from '../oci/repository-patterns.js'
 import { changeOf } from './changes.js'

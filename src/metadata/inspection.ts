@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Visibility } from './accounts.js'
-import type { HistoryAction, Page, PageRequest, Viewer } from './metadata-store.js'
+import type { HistoryAction, Viewer } from './metadata-store.js'
+import type { Page, PageRequest } from './pages.js'
 
 /**
  * What people ask of what is there, and of what was. Each answer costs what is in it, however much there

@@ -1,10 +1,14 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.js'
-import type { Manifest } from '../oci/manifest.js'
-import type { Reference, RepositoryName, Tag } from '../oci/reference.js'
+import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Accounts } from './accounts.js'
 import type { AuditTrail } from './audit.js'
 import type { Inspection } from './inspection.js'
+import type { ManifestMetadata } from './manifests.js'
 import type { MetadataVerification } from './metadata-verification.js'
+import type { Page, PageRequest } from './pages.js'
+import type { Quota, RoomRequest } from './quotas.js'
+import type { DigestRemoval, Removal } from './removals.js'
+import type { TagMetadata, TagRules } from './tags.js'
 
 /**
  * What exists, and who points to whom. Every method is one unit of work: it happens whole and
@@ -19,78 +23,21 @@ import type { MetadataVerification } from './metadata-verification.js'
  *
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
-export interface MetadataStore extends Inspection, MetadataVerification {
+export interface MetadataStore
+  extends TagMetadata, ManifestMetadata, Inspection, MetadataVerification {
   /** Who there is, and who may do what. */
   readonly accounts: Accounts
   /** What has been done. */
   readonly audit: AuditTrail
 
-  /** @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` */
-  getManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest>
-
-  /**
-   * Stores a manifest, what it refers to, and the tags that shall point to it.
-   *
-   * Repositories come to be with their first content. A tag that moved leaves a history row, and
-   * a review of what it pointed to before. A manifest without a tag gets a lease: the index that
-   * will hold it may still be on its way.
-   *
-   * @throws {@link RegistryError} `MANIFEST_BLOB_UNKNOWN` with the digests of
-   *   {@link PutManifest.requiredBlobs} and {@link PutManifest.requiredChildren} that the
-   *   repository does not have; `DENIED` when a tag that {@link PutManifest.tagRules} keep would
-   *   move, or any tag without {@link PutManifest.mayOverwrite} (of two that would make such a tag at once, to different manifests, one succeeds), or
-   *   when it adds more than one of {@link PutManifest.quotas} has left
-   */
-  putManifest(manifest: PutManifest): Promise<void>
-
-  /**
-   * Removes a tag and nothing else.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
-   *   {@link TagRemoval.tagRules} keep it; `CONFLICT` when it is not as {@link TagRemoval.seen} any more
-   */
-  deleteTag(removal: TagRemoval): Promise<void>
-
-  /**
-   * Removes a manifest and every tag that points to it; not its children, referrers or blobs. It
-   * is kept aside for the undo window.
-   *
-   * However many tags there are, this is a small transaction: all are gone for whoever asks, but
-   * of many something is left to be tidied up by {@link removeDeletedTags}.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`; `DENIED` when
-   *   {@link ManifestRemoval.tagRules} keep a tag that points to it, naming one
-   */
-  deleteManifest(removal: ManifestRemoval): Promise<DeletedTags>
-
-  /**
-   * Tidies up after up to `limit` tags of deleted manifests, and writes the history of each as of
-   * the delete. To be repeated until there is nothing more.
-   *
-   * @returns whether there may be more
-   */
-  removeDeletedTags(limit: number): Promise<boolean>
-
-  /** @throws {@link RegistryError} `NAME_UNKNOWN` */
-  listTags(repository: RepositoryName, page: PageRequest): Promise<Page<string>>
-
   /** Those that the catalog shows, or as many of them as somebody may see. */
   listRepositories(page: PageRequest, viewer?: Viewer): Promise<Page<string>>
-
-  /**
-   * The manifests of a repository whose subject is the one given, and those that an index under
-   * the fallback tag lists, by digest. A repository or subject that is not there has none.
-   */
-  listReferrers(query: ReferrersQuery): Promise<Page<Referrer>>
 
   /**
    * Repositories whose name has `term` in it: first the one that is called so, then those that
    * begin with it, then others.
    */
   searchRepositories(term: string, limit: number, viewer?: Viewer): Promise<RepositoryName[]>
-
-  /** The manifest of the tag that moved last, or undefined when the repository has no tag. */
-  findNewestManifest(repository: RepositoryName): Promise<StoredManifest | undefined>
 
   /**
    * Says what a repository is for, and makes it when it is not there. With a description the catalog
@@ -358,12 +305,6 @@ export interface MetadataStore extends Inspection, MetadataVerification {
   /** For a copy: the bytes of a blob are there, in a file, though the original has lost them. */
   markBlobWhole(digest: Digest): Promise<void>
 
-  /**
-   * Remembers when manifests were last asked for; those that are not there any more are left out. Not
-   * durable: a power cut may take the latest times, and nothing but a rule about them would miss them.
-   */
-  recordPulls(pulls: readonly Pull[]): Promise<void>
-
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>
 
@@ -379,14 +320,6 @@ export interface Viewer {
   readonly patterns: readonly string[]
   /** Of those that `patterns` have, only what one of these has too. */
   readonly within?: readonly string[]
-}
-
-export interface StoredManifest {
-  readonly digest: Digest
-  readonly mediaType: string
-  readonly bytes: Buffer
-  /** Until when a client may rely on it; 0 when nobody was told. */
-  readonly leasedUntil: number
 }
 
 export interface StoredBlob {
@@ -408,92 +341,6 @@ export interface Origin {
   readonly createdAt: number
 }
 
-export interface PutManifest {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  readonly manifest: Manifest
-  readonly bytes: Uint8Array
-  readonly tags: readonly Tag[]
-  /** Must be blobs of the repository. */
-  readonly requiredBlobs: readonly Digest[]
-  /** Must be manifests or blobs of the repository. */
-  readonly requiredChildren: readonly Digest[]
-  readonly identity: string
-  readonly at: number
-  readonly leaseUntil: number
-  /** When what the tags pointed to before may be looked at. */
-  readonly reviewAt: number
-  readonly tagRules: TagRules
-  /** Whether a tag that is there may move to another manifest. */
-  readonly mayOverwrite: boolean
-  /** Those that the repository has to hold to. */
-  readonly quotas: readonly Quota[]
-}
-
-/** What the repositories of a pattern may hold together, each with all it holds itself. */
-export interface Quota {
-  readonly repositories: string
-  readonly bytes: number
-}
-
-export interface RoomRequest {
-  readonly repository: RepositoryName
-  readonly quotas: readonly Quota[]
-  /** Where it is known; without a size that of the blob counts, when it is here. */
-  readonly digest?: Digest
-  readonly sizeBytes?: number
-}
-
-/**
- * Which tags of one repository may not change, as patterns. A rule that no longer holds is not asked
- * for: nothing of it is kept with the tags.
- */
-export interface TagRules {
-  /** Stay where they point to when they are there, and are not deleted. */
-  readonly immutable: readonly string[]
-  /** Are not deleted. */
-  readonly protected: readonly string[]
-}
-
-interface Removal {
-  readonly repository: RepositoryName
-  readonly identity: string
-  readonly at: number
-  /** When what this frees may be looked at. */
-  readonly reviewAt: number
-}
-
-export interface TagRemoval extends Removal {
-  readonly tag: Tag
-  readonly tagRules: TagRules
-  /** What somebody has seen of it, on whose word it goes. */
-  readonly seen?: SeenTag
-}
-
-export interface SeenTag {
-  readonly digest: Digest
-  readonly movedAt: number
-  /** When its manifest had been asked for last; absent when never. */
-  readonly pulledAt?: number
-}
-
-export interface DigestRemoval extends Removal {
-  readonly digest: Digest
-}
-
-export interface ManifestRemoval extends DigestRemoval {
-  readonly tagRules: TagRules
-}
-
-/** The tags that went along with a manifest. */
-export interface DeletedTags {
-  /** Whether {@link MetadataStore.removeDeletedTags} has something to tidy up. */
-  readonly tagsAreLeft: boolean
-  /** The first hundred by name. */
-  readonly tags: readonly string[]
-  readonly hasMoreTags: boolean
-}
-
 export interface DescribeRepository {
   readonly repository: RepositoryName
   readonly description: string
@@ -503,34 +350,6 @@ export interface DescribeRepository {
 /** What has happened to a tag, a manifest or a repository. */
 export type HistoryAction =
   'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
-
-export interface PageRequest {
-  /** Entries after this one, which need not exist. */
-  readonly after?: string
-  readonly limit: number
-}
-
-export interface Page<T> {
-  readonly entries: T[]
-  readonly hasMore: boolean
-}
-
-export interface ReferrersQuery extends PageRequest {
-  readonly repository: RepositoryName
-  readonly subject: Digest
-  /** Any of these; all when empty. */
-  readonly artifactTypes: readonly string[]
-  /** The page ends before its entries would be larger than this, but has one at least. */
-  readonly bytesMax: number
-}
-
-export interface Referrer {
-  readonly mediaType: string
-  readonly digest: Digest
-  readonly sizeBytes: number
-  readonly artifactType?: string
-  readonly annotations?: Readonly<Record<string, string>>
-}
 
 export interface PutBlob {
   readonly repository: RepositoryName
@@ -798,12 +617,6 @@ export interface RetentionSummary {
   readonly repositories: readonly RetentionShare[]
   /** The first thousand that would lose too many. */
   readonly overBrake: readonly RetentionShare[]
-}
-
-export interface Pull {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  readonly at: number
 }
 
 export type RunKind = 'gc' | 'retention' | 'verify' | 'backup'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore, Page, PageRequest, Viewer } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore, Viewer } from '../../src/metadata/metadata-store.js'
+import type { Page, PageRequest } from '../../src/metadata/pages.js'
 import { parsePattern } from '../../src/oci/patterns.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
 import {

@@ -2,16 +2,9 @@ import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.js'
 import { fallbackTagOf, type Reference, type RepositoryName } from '../../oci/reference.js'
-import type {
-  Page,
-  PageRequest,
-  Referrer,
-  ReferrersQuery,
-  StoredBlob,
-  StoredManifest,
-  Upload,
-  Viewer,
-} from '../metadata-store.js'
+import type { Referrer, ReferrersQuery, StoredManifest } from '../manifests.js'
+import type { StoredBlob, Upload, Viewer } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
 import { InspectionReads } from './inspection-reads.js'

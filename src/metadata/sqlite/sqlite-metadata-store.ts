@@ -15,6 +15,15 @@ import type {
   TagRecord,
 } from '../inspection.js'
 import type {
+  DeletedTags,
+  ManifestRemoval,
+  Pull,
+  PutManifest,
+  Referrer,
+  ReferrersQuery,
+  StoredManifest,
+} from '../manifests.js'
+import type {
   AdvanceUpload,
   BeginCommit,
   BeginRun,
@@ -25,24 +34,14 @@ import type {
   CollectStep,
   CollectTerms,
   DamagedBlob,
-  DeletedTags,
   DescribeRepository,
-  DigestRemoval,
   FileRemoval,
   LeaseRequest,
-  ManifestRemoval,
   MetadataStore,
   MountBlob,
   OpenUpload,
   Origin,
-  Page,
-  PageRequest,
-  Pull,
   PutBlob,
-  PutManifest,
-  Quota,
-  Referrer,
-  ReferrersQuery,
   RepositoryRemoval,
   RestoredTag,
   RestoredTags,
@@ -57,18 +56,19 @@ import type {
   RetentionSummary,
   RetentionSurveyTerms,
   RetentionTerms,
-  RoomRequest,
   Run,
   RunProgress,
   RunsQuery,
   StoredBlob,
   StoredBytes,
-  StoredManifest,
   StoreUpload,
-  TagRemoval,
   Upload,
   Viewer,
 } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
+import type { Quota, RoomRequest } from '../quotas.js'
+import type { DigestRemoval } from '../removals.js'
+import type { TagRemoval } from '../tags.js'
 import { CollectReads } from './collect-reads.js'
 import type {
   CheckedContents,
