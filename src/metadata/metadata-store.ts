@@ -1,14 +1,15 @@
-import type { Digest, DigestAlgorithm } from '../oci/digest.js'
+import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Accounts } from './accounts.js'
 import type { AuditTrail } from './audit.js'
+import type { BlobMetadata } from './blobs.js'
 import type { Inspection } from './inspection.js'
 import type { ManifestMetadata } from './manifests.js'
 import type { MetadataVerification } from './metadata-verification.js'
 import type { Page, PageRequest } from './pages.js'
-import type { Quota, RoomRequest } from './quotas.js'
-import type { DigestRemoval, Removal } from './removals.js'
+import type { Removal } from './removals.js'
 import type { TagMetadata, TagRules } from './tags.js'
+import type { UploadMetadata } from './uploads.js'
 
 /**
  * What exists, and who points to whom. Every method is one unit of work: it happens whole and
@@ -24,7 +25,13 @@ import type { TagMetadata, TagRules } from './tags.js'
  * Times are milliseconds since 1970 UTC, sizes bytes. Names and tags compare by their bytes.
  */
 export interface MetadataStore
-  extends TagMetadata, ManifestMetadata, Inspection, MetadataVerification {
+  extends
+    TagMetadata,
+    ManifestMetadata,
+    BlobMetadata,
+    UploadMetadata,
+    Inspection,
+    MetadataVerification {
   /** Who there is, and who may do what. */
   readonly accounts: Accounts
   /** What has been done. */
@@ -46,126 +53,6 @@ export interface MetadataStore
    * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty
    */
   describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }>
-
-  /** @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN` */
-  getBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob>
-
-  /** The bytes of an inline blob; undefined when it is gone by now. */
-  readInlineBlob(digest: Digest): Promise<Buffer | undefined>
-
-  /**
-   * Makes a blob exist in a repository, with a lease; its bytes are given, or are safe in the blob
-   * store already. Ends the upload session that brought it, if there is one.
-   *
-   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` when that session is over
-   */
-  putBlob(blob: PutBlob): Promise<void>
-
-  /**
-   * Gives a repository the right to a blob that another repository has, with a lease.
-   *
-   * @returns false when it is not there to be given
-   * @throws {@link RegistryError} `DENIED` as {@link requireRoom}
-   */
-  mountBlob(mount: MountBlob): Promise<boolean>
-
-  /**
-   * Asks whether quotas have room for a blob that is about to be sent. Only {@link putManifest} decides:
-   * what a manifest refers to is what counts.
-   *
-   * @throws {@link RegistryError} `DENIED` when one of them has not, saying how much it has left; never
-   *   for a blob that the repository has
-   */
-  requireRoom(request: RoomRequest): Promise<void>
-
-  /**
-   * Takes a blob away from one repository.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`, `BLOB_UNKNOWN`; `UNSUPPORTED` when a manifest of
-   *   the repository needs it and {@link DigestRemoval.evenIfReferenced} is not set
-   */
-  deleteBlob(removal: DigestRemoval & { readonly evenIfReferenced: boolean }): Promise<void>
-
-  /**
-   * From now on the blob counts as absent, in every repository, until it is pushed again. Without
-   * effect when it has been pushed again since it was read. Bytes of it that the blob store has are to
-   * be put aside: that is among what {@link listFileRemovals} tells.
-   *
-   * @returns false when it was without effect, or the blob is not there any more
-   */
-  markBlobDamaged(blob: DamagedBlob, at: number): Promise<boolean>
-
-  /**
-   * Promises a client that a digest stays in a repository.
-   *
-   * @throws {@link RegistryError} `BLOB_UNKNOWN` when neither a blob nor a manifest of that digest
-   *   is there any more
-   */
-  takeLease(lease: LeaseRequest): Promise<void>
-
-  /**
-   * Not durable: see above.
-   *
-   * @throws {@link RegistryError} `TOOMANYREQUESTS` above {@link OpenUpload.sessionsMax}
-   */
-  openUpload(upload: OpenUpload): Promise<void>
-
-  /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
-  getUpload(repository: RepositoryName, id: string): Promise<Upload>
-
-  /**
-   * Counts bytes that have been received, and keeps them where they are given. Not durable: see
-   * above.
-   *
-   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` when the session is over,
-   *   `RANGE_INVALID` when another writer has moved its offset meanwhile
-   */
-  advanceUpload(advance: AdvanceUpload): Promise<void>
-
-  /**
-   * To be called before the blob store receives anything of a session: only then its end leaves
-   * remains. Durable, so that a power cut leaves no bytes that nobody knows of.
-   *
-   * @throws as `advanceUpload`
-   */
-  storeUpload(store: StoreUpload): Promise<void>
-
-  /**
-   * Ends a session without a blob.
-   *
-   * @returns whether it was about to become one: bytes that may be in their place are to be removed
-   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
-   */
-  abortUpload(repository: RepositoryName, id: string, at: number): Promise<boolean>
-
-  /**
-   * Ends a session whose bytes were put in their place and were given no row, be it over or not. They
-   * are to be removed, unless there is such a blob, or another session is about to become it.
-   */
-  abandonCommit(commit: BeginCommit): Promise<void>
-
-  /**
-   * Ends up to `limit` sessions that made no progress since `idleSince`.
-   *
-   * @returns their ids
-   */
-  expireUploads(idleSince: number, at: number, limit: number): Promise<string[]>
-
-  /**
-   * Says what an upload is about to become, before its bytes take their place in the blob store. Until
-   * the upload is over nobody removes bytes of that digest. A sign of life, too. Not durable: it need
-   * not outlive the process that moves the bytes.
-   *
-   * @returns false while bytes of that digest are being removed: then it is to be said again
-   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`
-   */
-  beginCommit(commit: BeginCommit): Promise<boolean>
-
-  /** Up to `limit` sessions that are over and whose bytes may still be with the blob store. */
-  listUploadRemains(limit: number): Promise<string[]>
-
-  /** Forgets them: their bytes are gone. */
-  forgetUploadRemains(uploadIds: readonly string[]): Promise<void>
 
   /**
    * One step of collecting: takes what is due in its order, decides each by what is true in this very
@@ -322,19 +209,6 @@ export interface Viewer {
   readonly within?: readonly string[]
 }
 
-export interface StoredBlob {
-  readonly digest: Digest
-  readonly sizeBytes: number
-  /** Its bytes are here, not with the blob store. */
-  readonly inline: boolean
-  readonly storedAt: number
-  /** Until when a client may rely on it; 0 when nobody was told. */
-  readonly leasedUntil: number
-}
-
-/** What of a {@link StoredBlob} tells which bytes were found damaged. */
-export type DamagedBlob = Pick<StoredBlob, 'digest' | 'storedAt'>
-
 /** Which registry this is, also after its data were copied or moved. */
 export interface Origin {
   readonly registry: string
@@ -350,40 +224,6 @@ export interface DescribeRepository {
 /** What has happened to a tag, a manifest or a repository. */
 export type HistoryAction =
   'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
-
-export interface PutBlob {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  readonly sizeBytes: number
-  /** The bytes themselves, when the metadata store shall keep them. */
-  readonly bytes?: Uint8Array
-  readonly uploadId?: string
-  readonly at: number
-  readonly leaseUntil: number
-}
-
-export interface MountBlob {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  /** The repositories it may be taken from; any when absent. */
-  readonly from?: RepositoryName
-  /** Those that the repository has to hold to. */
-  readonly quotas?: readonly Quota[]
-  readonly at: number
-  readonly leaseUntil: number
-}
-
-export interface LeaseRequest {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  readonly until: number
-}
-
-export interface BeginCommit {
-  readonly id: string
-  readonly digest: Digest
-  readonly at: number
-}
 
 /** By what a run decides. */
 export interface CollectTerms {
@@ -666,42 +506,4 @@ export interface RunsQuery {
   readonly limit: number
   /** Without the lists in their reports, which may be as long as the rest a thousand times over. */
   readonly isBrief?: boolean
-}
-
-export interface Upload {
-  readonly id: string
-  readonly repository: RepositoryName
-  readonly algorithm: DigestAlgorithm
-  readonly offsetBytes: number
-  /** All bytes received so far, where they are kept here; else the blob store has them. */
-  readonly bytes?: Buffer
-  /** The digest of all bytes received so far, in `algorithm`, where it is known. */
-  readonly receivedDigest?: Digest
-}
-
-export interface OpenUpload {
-  readonly id: string
-  readonly repository: RepositoryName
-  readonly algorithm: DigestAlgorithm
-  readonly identity: string
-  readonly at: number
-  readonly sessionsMax: number
-}
-
-export interface AdvanceUpload {
-  readonly id: string
-  readonly fromByte: number
-  /** Equal to `fromByte` for a sign of life alone, which changes nothing else. */
-  readonly toByte: number
-  /** All bytes of the session, when the metadata store shall keep them; else it drops those it has. */
-  readonly bytes?: Uint8Array
-  readonly receivedDigest?: Digest
-  readonly at: number
-}
-
-export interface StoreUpload {
-  readonly id: string
-  /** The session's offset. */
-  readonly fromByte: number
-  readonly at: number
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Digest } from '../../oci/digest.js'
 import type { Reference, RepositoryName, Tag } from '../../oci/reference.js'
+import type { DamagedBlob, LeaseRequest, MountBlob, PutBlob, StoredBlob } from '../blobs.js'
 import type {
   DeletedManifest,
   DeletedManifestsQuery,
@@ -24,8 +25,6 @@ import type {
   StoredManifest,
 } from '../manifests.js'
 import type {
-  AdvanceUpload,
-  BeginCommit,
   BeginRun,
   ChangedTags,
   ChangedTagsQuery,
@@ -33,15 +32,10 @@ import type {
   CollectionPlan,
   CollectStep,
   CollectTerms,
-  DamagedBlob,
   DescribeRepository,
   FileRemoval,
-  LeaseRequest,
   MetadataStore,
-  MountBlob,
-  OpenUpload,
   Origin,
-  PutBlob,
   RepositoryRemoval,
   RestoredTag,
   RestoredTags,
@@ -59,16 +53,14 @@ import type {
   Run,
   RunProgress,
   RunsQuery,
-  StoredBlob,
   StoredBytes,
-  StoreUpload,
-  Upload,
   Viewer,
 } from '../metadata-store.js'
 import type { Page, PageRequest } from '../pages.js'
 import type { Quota, RoomRequest } from '../quotas.js'
 import type { DigestRemoval } from '../removals.js'
 import type { TagRemoval } from '../tags.js'
+import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload, Upload } from '../uploads.js'
 import { CollectReads } from './collect-reads.js'
 import type {
   CheckedContents,
