@@ -1,5 +1,5 @@
 import type { Action, HeldRight, TokenScope } from '../metadata/accounts.js'
-import type { Viewer } from '../metadata/metadata-store.js'
+import type { Viewer } from '../metadata/repositories.js'
 import { parsePattern, type Pattern } from '../oci/patterns.js'
 
 /** What each action includes: nobody can push who cannot look. */

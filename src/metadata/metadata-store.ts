@@ -6,9 +6,9 @@ import type { BlobMetadata } from './blobs.js'
 import type { Inspection } from './inspection.js'
 import type { ManifestMetadata } from './manifests.js'
 import type { MetadataVerification } from './metadata-verification.js'
-import type { Page, PageRequest } from './pages.js'
-import type { Removal } from './removals.js'
-import type { TagMetadata, TagRules } from './tags.js'
+import type { RepositoryMetadata } from './repositories.js'
+import type { TagMetadata } from './tags.js'
+import type { UndoMetadata } from './undo.js'
 import type { UploadMetadata } from './uploads.js'
 
 /**
@@ -26,33 +26,18 @@ import type { UploadMetadata } from './uploads.js'
  */
 export interface MetadataStore
   extends
+    RepositoryMetadata,
     TagMetadata,
     ManifestMetadata,
     BlobMetadata,
     UploadMetadata,
     Inspection,
+    UndoMetadata,
     MetadataVerification {
   /** Who there is, and who may do what. */
   readonly accounts: Accounts
   /** What has been done. */
   readonly audit: AuditTrail
-
-  /** Those that the catalog shows, or as many of them as somebody may see. */
-  listRepositories(page: PageRequest, viewer?: Viewer): Promise<Page<string>>
-
-  /**
-   * Repositories whose name has `term` in it: first the one that is called so, then those that
-   * begin with it, then others.
-   */
-  searchRepositories(term: string, limit: number, viewer?: Viewer): Promise<RepositoryName[]>
-
-  /**
-   * Says what a repository is for, and makes it when it is not there. With a description the catalog
-   * shows it, whatever it has; without, as long as it has a manifest.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty
-   */
-  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }>
 
   /**
    * One step of collecting: takes what is due in its order, decides each by what is true in this very
@@ -97,67 +82,6 @@ export interface MetadataStore
    */
   forgetHistory(before: number, limit: number): Promise<boolean>
 
-  /**
-   * Deletes a repository whole: its name is free at once, and all it had is kept for a restore.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`; `DENIED` when {@link RepositoryRemoval.tagRules} keep
-   *   one of its tags, naming it
-   */
-  deleteRepository(removal: RepositoryRemoval): Promise<void>
-
-  /**
-   * Brings back the repository of this name that was deleted last, as it was.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN` when none can be brought back, `CONFLICT` when there
-   *   is one that the catalog shows under the name it shall have
-   */
-  restoreRepository(restore: RestoreRepository): Promise<void>
-
-  /**
-   * Points a tag to what it pointed to before its last change, or at a time, and brings that back if
-   * it was deleted.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` with the reason when there is
-   *   nothing to go back to; `DENIED` when the tag may not move
-   */
-  restoreTag(restore: RestoreTag): Promise<RestoredTag>
-
-  /**
-   * Tags that have changed after a time, by name: those that may have pointed elsewhere then. Up to `limit`
-   * of them, and fewer where many others lie between. Tags that go along with a manifest are among them
-   * once {@link removeDeletedTags} has been there.
-   *
-   * @returns after which tag to go on; without that there are no more
-   * @throws {@link RegistryError} `NAME_UNKNOWN`
-   */
-  listChangedTags(query: ChangedTagsQuery): Promise<ChangedTags>
-
-  /**
-   * Points tags to what they pointed to at a time, as {@link restoreTag} does with one. Those that were not
-   * there then stay as they are, and so do those that cannot be brought back, which are counted.
-   *
-   * @throws {@link RegistryError} `NAME_UNKNOWN`
-   */
-  restoreTagsAt(restore: RestoreTagsAt): Promise<RestoredTagsAt>
-
-  /**
-   * Brings back a manifest that was deleted by its digest, with the children that were, too; and gives
-   * it a lease, as the tags that it had are not there yet.
-   *
-   * @returns when it was deleted, for {@link restoreTagsOf}
-   * @throws {@link RegistryError} `NAME_UNKNOWN`; `MANIFEST_UNKNOWN` when it was not deleted, or is
-   *   gone for good
-   */
-  restoreManifest(restore: RestoreManifest): Promise<{ readonly deletedAt: number }>
-
-  /**
-   * Brings back up to `limit` tags that the delete of a manifest took along, after one of them;
-   * those to which anything has happened since stay as they are.
-   *
-   * @returns those that came back, and after which to go on; without that there are no more
-   */
-  restoreTagsOf(restore: RestoreTagsOf): Promise<RestoredTags>
-
   /** Writes down that a run of maintenance has begun, and gives its id. */
   beginRun(run: BeginRun): Promise<number>
 
@@ -199,31 +123,11 @@ export interface MetadataStore
   close(): Promise<void>
 }
 
-/**
- * Whose eyes a list of repositories is for: those that are public, and those that any of the patterns has.
- * Absent where everything may be seen.
- */
-export interface Viewer {
-  readonly patterns: readonly string[]
-  /** Of those that `patterns` have, only what one of these has too. */
-  readonly within?: readonly string[]
-}
-
 /** Which registry this is, also after its data were copied or moved. */
 export interface Origin {
   readonly registry: string
   readonly createdAt: number
 }
-
-export interface DescribeRepository {
-  readonly repository: RepositoryName
-  readonly description: string
-  readonly at: number
-}
-
-/** What has happened to a tag, a manifest or a repository. */
-export type HistoryAction =
-  'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
 
 /** By what a run decides. */
 export interface CollectTerms {
@@ -306,83 +210,6 @@ export interface FileRemoval {
   readonly destination: 'nowhere' | 'quarantine'
   /** There is such a blob: its bytes are kept elsewhere now, or are damaged. */
   readonly hasRow: boolean
-}
-
-export interface RepositoryRemoval {
-  readonly repository: RepositoryName
-  readonly identity: string
-  readonly at: number
-  readonly tagRules: TagRules
-}
-
-export interface RestoreRepository extends Omit<RepositoryRemoval, 'tagRules'> {
-  /** What was deleted before this can not be brought back any more. */
-  readonly deletedSince: number
-  /** The name it shall have; its own when absent. */
-  readonly as?: RepositoryName
-}
-
-export interface RestoreTag extends Removal {
-  readonly tag: Tag
-  readonly tagRules: TagRules
-  /** What it pointed to then; before its last change when absent. */
-  readonly time?: number
-}
-
-export interface RestoredTag {
-  readonly digest: Digest
-  /** Whether it pointed elsewhere until now. */
-  readonly changed: boolean
-}
-
-export interface ChangedTagsQuery {
-  readonly repository: RepositoryName
-  /** Only tags that have changed after this. */
-  readonly since: number
-  /** Only tags that come behind this one. */
-  readonly after: string
-  readonly limit: number
-}
-
-export interface ChangedTags {
-  readonly tags: readonly Tag[]
-  readonly next?: string
-}
-
-export interface RestoreTagsAt extends Removal {
-  readonly tags: readonly Tag[]
-  readonly tagRules: TagRules
-  /** What they pointed to then. */
-  readonly time: number
-}
-
-export interface RestoredTagsAt {
-  /** Those that point elsewhere than before, or are there again. */
-  readonly tags: readonly Tag[]
-  /** How many stay as they are because what they pointed to is gone for good. */
-  readonly lostCount: number
-  /** How many stay as they are because they are immutable. */
-  readonly keptCount: number
-}
-
-export interface RestoreManifest {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  readonly identity: string
-  readonly at: number
-  readonly leaseUntil: number
-}
-
-export interface RestoredTags {
-  readonly tags: readonly string[]
-  readonly next?: string
-}
-
-export interface RestoreTagsOf extends Removal {
-  readonly digest: Digest
-  readonly deletedAt: number
-  readonly after: string
-  readonly limit: number
 }
 
 /** Tags of repositories, both as patterns. */

@@ -26,25 +26,13 @@ import type {
 } from '../manifests.js'
 import type {
   BeginRun,
-  ChangedTags,
-  ChangedTagsQuery,
   CollectedStep,
   CollectionPlan,
   CollectStep,
   CollectTerms,
-  DescribeRepository,
   FileRemoval,
   MetadataStore,
   Origin,
-  RepositoryRemoval,
-  RestoredTag,
-  RestoredTags,
-  RestoredTagsAt,
-  RestoreManifest,
-  RestoreRepository,
-  RestoreTag,
-  RestoreTagsAt,
-  RestoreTagsOf,
   RetentionPage,
   RetentionPosition,
   RetentionSummary,
@@ -54,12 +42,24 @@ import type {
   RunProgress,
   RunsQuery,
   StoredBytes,
-  Viewer,
 } from '../metadata-store.js'
 import type { Page, PageRequest } from '../pages.js'
 import type { Quota, RoomRequest } from '../quotas.js'
 import type { DigestRemoval } from '../removals.js'
+import type { DescribeRepository, RepositoryRemoval, Viewer } from '../repositories.js'
 import type { TagRemoval } from '../tags.js'
+import type {
+  ChangedTags,
+  ChangedTagsQuery,
+  RestoredTag,
+  RestoredTags,
+  RestoredTagsAt,
+  RestoreManifest,
+  RestoreRepository,
+  RestoreTag,
+  RestoreTagsAt,
+  RestoreTagsOf,
+} from '../undo.js'
 import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload, Upload } from '../uploads.js'
 import { CollectReads } from './collect-reads.js'
 import type {
