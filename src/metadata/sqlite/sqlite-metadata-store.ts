@@ -3,6 +3,14 @@ import type { Digest } from '../../oci/digest.js'
 import type { Reference, RepositoryName, Tag } from '../../oci/reference.js'
 import type { DamagedBlob, LeaseRequest, MountBlob, PutBlob, StoredBlob } from '../blobs.js'
 import type {
+  CollectedStep,
+  CollectionPlan,
+  CollectStep,
+  CollectTerms,
+  FileRemoval,
+  StoredBytes,
+} from '../collecting.js'
+import type {
   DeletedManifest,
   DeletedManifestsQuery,
   DeletedQuery,
@@ -24,29 +32,19 @@ import type {
   ReferrersQuery,
   StoredManifest,
 } from '../manifests.js'
+import type { MetadataStore, Origin } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
+import type { Quota, RoomRequest } from '../quotas.js'
+import type { DigestRemoval } from '../removals.js'
+import type { DescribeRepository, RepositoryRemoval, Viewer } from '../repositories.js'
 import type {
-  BeginRun,
-  CollectedStep,
-  CollectionPlan,
-  CollectStep,
-  CollectTerms,
-  FileRemoval,
-  MetadataStore,
-  Origin,
   RetentionPage,
   RetentionPosition,
   RetentionSummary,
   RetentionSurveyTerms,
   RetentionTerms,
-  Run,
-  RunProgress,
-  RunsQuery,
-  StoredBytes,
-} from '../metadata-store.js'
-import type { Page, PageRequest } from '../pages.js'
-import type { Quota, RoomRequest } from '../quotas.js'
-import type { DigestRemoval } from '../removals.js'
-import type { DescribeRepository, RepositoryRemoval, Viewer } from '../repositories.js'
+} from '../retention.js'
+import type { BeginRun, Run, RunProgress, RunsQuery } from '../runs.js'
 import type { TagRemoval } from '../tags.js'
 import type {
   ChangedTags,
