@@ -28,8 +28,8 @@ export interface BlobMetadata {
   mountBlob(mount: MountBlob): Promise<boolean>
 
   /**
-   * Asks whether quotas have room for a blob that is about to be sent. Only {@link ManifestMetadata.putManifest} decides:
-   * what a manifest refers to is what counts.
+   * Asks whether quotas have room for a blob that is about to be sent. Only
+   * {@link ManifestMetadata.putManifest} decides: what a manifest refers to is what counts.
    *
    * @throws {@link RegistryError} `DENIED` when one of them has not, saying how much it has left; never
    *   for a blob that the repository has

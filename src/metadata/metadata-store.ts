@@ -1,8 +1,8 @@
-import type { Digest } from '../oci/digest.js'
 import type { Accounts } from './accounts.js'
 import type { AuditTrail } from './audit.js'
 import type { BlobMetadata } from './blobs.js'
 import type { CollectingMetadata } from './collecting.js'
+import type { CopyMetadata } from './copies.js'
 import type { Inspection } from './inspection.js'
 import type { ManifestMetadata } from './manifests.js'
 import type { MetadataVerification } from './metadata-verification.js'
@@ -38,41 +38,16 @@ export interface MetadataStore
     CollectingMetadata,
     RetentionMetadata,
     RunMetadata,
-    MetadataVerification {
+    MetadataVerification,
+    CopyMetadata {
   /** Who there is, and who may do what. */
   readonly accounts: Accounts
   /** What has been done. */
   readonly audit: AuditTrail
-
-  getOrigin(): Promise<Origin>
-
-  /**
-   * Copies everything, as it is at one moment and while others write, into a file that is not there
-   * yet. To be synced by the caller; what a failure leaves of it is of no use.
-   */
-  copyInto(file: string): Promise<void>
-
-  /**
-   * For a copy: ends what only the process that it is a copy of can go on with: the keys of its bearer tokens, the uploads and the
-   * removals of bytes.
-   */
-  forgetUnfinished(): Promise<void>
-
-  /** For a copy: it is a registry of its own from now on, with another {@link Origin.registry}. */
-  renewOrigin(): Promise<void>
-
-  /** For a copy: the bytes of a blob are there, in a file, though the original has lost them. */
-  markBlobWhole(digest: Digest): Promise<void>
 
   /** Reads and writes; throws when either is not possible. */
   checkReady(at: number): Promise<void>
 
   /** Finishes what was begun, and leaves the data as small and tidy as the backend can. */
   close(): Promise<void>
-}
-
-/** Which registry this is, also after its data were copied or moved. */
-export interface Origin {
-  readonly registry: string
-  readonly createdAt: number
 }

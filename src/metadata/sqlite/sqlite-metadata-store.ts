@@ -10,6 +10,7 @@ import type {
   FileRemoval,
   StoredBytes,
 } from '../collecting.js'
+import type { Origin } from '../copies.js'
 import type {
   DeletedManifest,
   DeletedManifestsQuery,
@@ -32,7 +33,7 @@ import type {
   ReferrersQuery,
   StoredManifest,
 } from '../manifests.js'
-import type { MetadataStore, Origin } from '../metadata-store.js'
+import type { MetadataStore } from '../metadata-store.js'
 import type { Page, PageRequest } from '../pages.js'
 import type { Quota, RoomRequest } from '../quotas.js'
 import type { DigestRemoval } from '../removals.js'
