@@ -34,6 +34,16 @@ import type {
   StoredManifest,
 } from '../manifests.js'
 import type { MetadataStore } from '../metadata-store.js'
+import type {
+  CheckedContents,
+  CheckedRows,
+  Holders,
+  KeptBlob,
+  KeptBlobsRequest,
+  KeptContents,
+  RowCheck,
+  RowRepair,
+} from '../metadata-verification.js'
 import type { Page, PageRequest } from '../pages.js'
 import type { Quota, RoomRequest } from '../quotas.js'
 import type { DigestRemoval } from '../removals.js'
@@ -61,16 +71,6 @@ import type {
 } from '../undo.js'
 import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload, Upload } from '../uploads.js'
 import { CollectReads } from './collect-reads.js'
-import type {
-  CheckedContents,
-  CheckedRows,
-  Holders,
-  KeptBlob,
-  KeptBlobsRequest,
-  KeptContents,
-  RowCheck,
-  RowRepair,
-} from '../metadata-verification.js'
 import { openForReading, reading, type Connection } from './connection.js'
 import { KeptTags } from './kept-tags.js'
 import { OriginReads } from './origin-reads.js'
