@@ -12,6 +12,7 @@ import {
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { tokenPath, type TokenPath } from './parameters.js'
 import { problems } from './problems.js'
 import {
   madeTokenSchema,
@@ -37,7 +38,7 @@ interface CreateRoute {
 }
 
 interface TokenRoute {
-  Params: { readonly id: string }
+  Params: TokenPath
 }
 
 const accountSchema = {
@@ -180,13 +181,7 @@ export async function accountRoutes(
         operationId: 'revokeOwnToken',
         summary: 'Revokes a token of whoever asks.',
         tags: ['account'],
-        params: {
-          type: 'object',
-          required: ['id'],
-          properties: {
-            id: { type: 'string', maxLength: 200, description: 'What the token is called.' },
-          },
-        },
+        params: tokenPath,
         response: {
           204: { type: 'null', description: 'It is revoked.' },
           ...problems(400, 401, 403, 404, 507),

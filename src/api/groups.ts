@@ -7,7 +7,6 @@ import {
 } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import type { Accounts, GroupRecord } from '../metadata/accounts.js'
-import { accountPath } from './account-answers.js'
 import { changeOf } from './changes.js'
 import {
   pageAnswer,
@@ -17,6 +16,7 @@ import {
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { namePath, pathOf, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
@@ -25,7 +25,7 @@ interface ListRoute {
 }
 
 interface GroupRoute {
-  Params: { readonly name: string }
+  Params: NamePath
 }
 
 interface AddRoute {
@@ -37,7 +37,7 @@ interface MembersRoute extends GroupRoute {
 }
 
 interface MemberRoute {
-  Params: { readonly name: string; readonly account: string }
+  Params: NamePath & { readonly account: string }
 }
 
 const groupSchema = {
@@ -52,16 +52,12 @@ const groupSchema = {
   },
 } as const
 
-const groupPath = accountPath('The name of a group.')
+const groupPath = namePath('The name of a group.')
 
-const memberPath = {
-  type: 'object',
-  required: ['name', 'account'],
-  properties: {
-    ...groupPath.properties,
-    account: { type: 'string', description: 'The name of a user or a robot.' },
-  },
-} as const
+const memberPath = pathOf({
+  ...groupPath.properties,
+  account: { type: 'string', description: 'The name of a user or a robot.' },
+})
 
 /** Groups of users and robots, who have the rights of each of theirs. */
 export async function groupRoutes(

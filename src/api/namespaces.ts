@@ -4,7 +4,6 @@ import { parseSubject, subjectText } from '../auth/subjects.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts, Namespace, NamespaceOwner, Visibility } from '../metadata/accounts.js'
 import { isRepositoryName } from '../oci/reference.js'
-import { accountPath } from './account-answers.js'
 import { changeOf } from './changes.js'
 import {
   pageAnswer,
@@ -14,6 +13,7 @@ import {
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
@@ -22,7 +22,7 @@ interface ListRoute {
 }
 
 interface NamespaceRoute {
-  Params: { readonly name: string }
+  Params: NamePath
 }
 
 interface PutRoute extends NamespaceRoute {
@@ -57,7 +57,7 @@ const namespaceSchema = {
   },
 } as const
 
-const namespacePath = accountPath('The name of a namespace: a path component without a slash.')
+const namespacePath = namePath('The name of a namespace: a path component without a slash.')
 
 /** Namespaces: whose repositories are, and what they are at first. */
 export async function namespaceRoutes(

@@ -2,13 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isAccountName, parseAccountName } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import type { Accounts } from '../metadata/accounts.js'
-import {
-  accountPath,
-  getAccountRecord,
-  robotAnswer,
-  robotSchema,
-  type AccountPath,
-} from './account-answers.js'
+import { getAccountRecord, robotAnswer, robotSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
 import {
   pageAnswer,
@@ -18,6 +12,7 @@ import {
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 
 interface ListRoute {
@@ -25,7 +20,7 @@ interface ListRoute {
 }
 
 interface RobotRoute {
-  Params: AccountPath
+  Params: NamePath
 }
 
 interface AddRoute {
@@ -36,7 +31,7 @@ interface ChangeRoute extends RobotRoute {
   Body: { readonly isDisabled: boolean }
 }
 
-const robotPath = accountPath('The name of a robot.')
+const robotPath = namePath('The name of a robot.')
 
 /** Robots: programs, which nothing but tokens lets in. */
 export async function robotRoutes(

@@ -25,6 +25,7 @@ import {
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { tokenPath, type TokenPath } from './parameters.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
@@ -44,7 +45,7 @@ export interface WantedToken {
 }
 
 interface TokenRoute {
-  Params: { readonly id: string }
+  Params: TokenPath
 }
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -227,13 +228,7 @@ export async function tokenRoutes(
         operationId: 'revokeToken',
         summary: 'Revokes a token; it lets nobody in any more.',
         tags: ['tokens'],
-        params: {
-          type: 'object',
-          required: ['id'],
-          properties: {
-            id: { type: 'string', maxLength: 200, description: 'What the token is called.' },
-          },
-        },
+        params: tokenPath,
         response: {
           204: { type: 'null', description: 'It is revoked.' },
           ...problems(400, 401, 403, 404, 507),

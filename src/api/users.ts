@@ -5,13 +5,7 @@ import { requireGoodPassword } from '../auth/new-passwords.js'
 import { isPasswordHash } from '../auth/passwords.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts, ImportedUser } from '../metadata/accounts.js'
-import {
-  accountPath,
-  getAccountRecord,
-  userAnswer,
-  userSchema,
-  type AccountPath,
-} from './account-answers.js'
+import { getAccountRecord, userAnswer, userSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
 import {
   pageAnswer,
@@ -21,6 +15,7 @@ import {
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 
 interface ListRoute {
@@ -28,7 +23,7 @@ interface ListRoute {
 }
 
 interface UserRoute {
-  Params: AccountPath
+  Params: NamePath
 }
 
 interface AddRoute {
@@ -70,7 +65,7 @@ export const passwordSchema = {
 
 const isAdmin = { type: 'boolean', description: 'Whether they may do everything.' } as const
 
-const userPath = accountPath('The name of a user.')
+const userPath = namePath('The name of a user.')
 
 /** Users: people, whom passwords and tokens let in. */
 export async function userRoutes(
