@@ -4,22 +4,16 @@ import { isSignedIn, type SignedIn } from '../auth/identity.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { changeOf } from './changes.js'
-import {
-  pageAnswer,
-  pageParameters,
-  pageSchema,
-  parseCursor,
-  queryOf,
-  type PageQuery,
-} from './pages.js'
+import { pageParameters, pageSchema, queryOf, type PageQuery } from './pages.js'
 import { tokenPath, type TokenPath } from './parameters.js'
 import { problems } from './problems.js'
 import {
   madeTokenSchema,
   makeToken,
+  parseTokenPage,
   sendToken,
-  tokenAnswer,
   tokenSchema,
+  tokensAnswer,
   wantedToken,
   type WantedToken,
 } from './tokens.js'
@@ -126,22 +120,12 @@ export async function accountRoutes(
       },
     },
     async (request) => {
-      const { limit, cursor } = request.query
-      const after = parseCursor(cursor, (text) => text !== '')
+      const wanted = parseTokenPage(request.query)
+      const { name: account } = signedIn(request)
 
-      const page = await accounts.listTokens({
-        account: signedIn(request).name,
-        kind: 'personal',
-        limit,
-        ...(after !== undefined && { after }),
-      })
+      const page = await accounts.listTokens({ ...wanted, account, kind: 'personal' })
 
-      const at = now()
-      return pageAnswer(
-        page,
-        (token) => tokenAnswer(token, at),
-        ({ id }) => id,
-      )
+      return tokensAnswer(page, now())
     },
   )
 

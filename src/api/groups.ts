@@ -12,7 +12,7 @@ import {
   pageAnswer,
   pageParameters,
   pageSchema,
-  parseCursor,
+  parsePage,
   queryOf,
   type PageQuery,
 } from './pages.js'
@@ -76,10 +76,10 @@ export async function groupRoutes(
         response: { 200: pageSchema(groupSchema), ...problems(400, 401, 403) },
       },
     },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isGroupName)
+    async ({ query }) => {
+      const wanted = parsePage(query, isGroupName)
 
-      const page = await accounts.listGroups({ limit, ...(after !== undefined && { after }) })
+      const page = await accounts.listGroups(wanted)
 
       return pageAnswer(page, groupAnswer, ({ name }) => name)
     },
@@ -169,14 +169,11 @@ export async function groupRoutes(
         },
       },
     },
-    async ({ params, query: { limit, cursor } }) => {
+    async ({ params, query }) => {
       const group = parseGroupName(params.name)
-      const after = parseCursor(cursor, isAccountName)
+      const wanted = parsePage(query, isAccountName)
 
-      const page = await accounts.listMembers(group, {
-        limit,
-        ...(after !== undefined && { after }),
-      })
+      const page = await accounts.listMembers(group, wanted)
 
       return pageAnswer(
         page,

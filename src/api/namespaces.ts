@@ -9,7 +9,7 @@ import {
   pageAnswer,
   pageParameters,
   pageSchema,
-  parseCursor,
+  parsePage,
   queryOf,
   type PageQuery,
 } from './pages.js'
@@ -76,10 +76,10 @@ export async function namespaceRoutes(
         response: { 200: pageSchema(namespaceSchema), ...problems(400, 401, 403) },
       },
     },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isNamespaceName)
+    async ({ query }) => {
+      const wanted = parsePage(query, isNamespaceName)
 
-      const page = await accounts.listNamespaces({ limit, ...(after !== undefined && { after }) })
+      const page = await accounts.listNamespaces(wanted)
 
       return pageAnswer(page, namespaceAnswer, ({ name }) => name)
     },

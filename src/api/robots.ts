@@ -8,7 +8,7 @@ import {
   pageAnswer,
   pageParameters,
   pageSchema,
-  parseCursor,
+  parsePage,
   queryOf,
   type PageQuery,
 } from './pages.js'
@@ -50,14 +50,10 @@ export async function robotRoutes(
         response: { 200: pageSchema(robotSchema), ...problems(400, 401, 403) },
       },
     },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isAccountName)
+    async ({ query }) => {
+      const wanted = parsePage(query, isAccountName)
 
-      const page = await accounts.listAccounts({
-        kind: 'robot',
-        limit,
-        ...(after !== undefined && { after }),
-      })
+      const page = await accounts.listAccounts({ kind: 'robot', ...wanted })
 
       return pageAnswer(page, robotAnswer, ({ name }) => name)
     },

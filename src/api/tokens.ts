@@ -14,6 +14,7 @@ import {
   type TokenRecord,
   type TokenScope,
 } from '../metadata/accounts.js'
+import type { Page, PageRequest } from '../metadata/pages.js'
 import { PATTERN_EXPRESSION } from '../oci/patterns.js'
 import { parseRepositoryPattern } from '../oci/repository-patterns.js'
 import { changeOf } from './changes.js'
@@ -21,7 +22,7 @@ import {
   pageAnswer,
   pageParameters,
   pageSchema,
-  parseCursor,
+  parsePage,
   queryOf,
   type PageQuery,
 } from './pages.js'
@@ -170,22 +171,17 @@ export async function tokenRoutes(
         response: { 200: pageSchema(tokenSchema), ...problems(400, 401, 403, 404) },
       },
     },
-    async ({ query: { account, kind, limit, cursor } }) => {
-      const after = parseCursor(cursor, (text) => text !== '')
+    async ({ query }) => {
+      const { account, kind } = query
+      const wanted = parseTokenPage(query)
 
       const page = await accounts.listTokens({
+        ...wanted,
         kind,
-        limit,
         ...(account !== undefined && { account: parseAccountName(account) }),
-        ...(after !== undefined && { after }),
       })
 
-      const at = now()
-      return pageAnswer(
-        page,
-        (token) => tokenAnswer(token, at),
-        ({ id }) => id,
-      )
+      return tokensAnswer(page, now())
     },
   )
 
@@ -304,10 +300,21 @@ export function sendToken(
   return { ...tokenAnswer(made, made.createdAt), token }
 }
 
-export function tokenAnswer(
-  { createdAt, expiresAt, lastUsedAt, ...token }: TokenRecord,
-  at: number,
-) {
+/** Which page of a list of tokens a query asks for. */
+export function parseTokenPage(query: PageQuery): PageRequest {
+  return parsePage(query, (id) => id !== '')
+}
+
+/** A page of such a list as it is answered at a time. */
+export function tokensAnswer(page: Page<TokenRecord>, at: number) {
+  return pageAnswer(
+    page,
+    (token) => tokenAnswer(token, at),
+    ({ id }) => id,
+  )
+}
+
+function tokenAnswer({ createdAt, expiresAt, lastUsedAt, ...token }: TokenRecord, at: number) {
   return {
     ...token,
     createdAt: timeText(createdAt),

@@ -11,7 +11,7 @@ import {
   pageAnswer,
   pageParameters,
   pageSchema,
-  parseCursor,
+  parsePage,
   queryOf,
   type PageQuery,
 } from './pages.js'
@@ -84,14 +84,10 @@ export async function userRoutes(
         response: { 200: pageSchema(userSchema), ...problems(400, 401, 403) },
       },
     },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isAccountName)
+    async ({ query }) => {
+      const wanted = parsePage(query, isAccountName)
 
-      const page = await accounts.listAccounts({
-        kind: 'user',
-        limit,
-        ...(after !== undefined && { after }),
-      })
+      const page = await accounts.listAccounts({ kind: 'user', ...wanted })
 
       return pageAnswer(page, userAnswer, ({ name }) => name)
     },
