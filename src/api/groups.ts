@@ -8,6 +8,7 @@ import {
 import { requires } from '../auth/guard.js'
 import type { Accounts, GroupRecord } from '../metadata/accounts.js'
 import { changeOf } from './changes.js'
+import { deleteByName, listByName } from './named-routes.js'
 import {
   pageAnswer,
   pageParameters,
@@ -20,19 +21,12 @@ import { namePath, pathOf, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
-interface ListRoute {
-  Querystring: PageQuery
-}
-
-interface GroupRoute {
-  Params: NamePath
-}
-
 interface AddRoute {
   Body: { readonly name: string }
 }
 
-interface MembersRoute extends GroupRoute {
+interface MembersRoute {
+  Params: NamePath
   Querystring: PageQuery
 }
 
@@ -64,26 +58,14 @@ export async function groupRoutes(
   app: FastifyInstance,
   { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
 ): Promise<void> {
-  app.get<ListRoute>(
-    '/groups',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'listGroups',
-        summary: 'Lists groups, by name in byte order.',
-        tags: ['groups'],
-        querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(groupSchema), ...problems(400, 401, 403) },
-      },
-    },
-    async ({ query }) => {
-      const wanted = parsePage(query, isGroupName)
-
-      const page = await accounts.listGroups(wanted)
-
-      return pageAnswer(page, groupAnswer, ({ name }) => name)
-    },
-  )
+  listByName(app, 'groups', {
+    operationId: 'listGroups',
+    summary: 'Lists groups, by name in byte order.',
+    item: groupSchema,
+    answerOf: groupAnswer,
+    isName: isGroupName,
+    list: (page) => accounts.listGroups(page),
+  })
 
   app.post<AddRoute>(
     '/groups',
@@ -125,28 +107,14 @@ export async function groupRoutes(
     },
   )
 
-  app.delete<GroupRoute>(
-    '/groups/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'deleteGroup',
-        summary: 'Deletes a group with its grants; its members stay.',
-        description: 'Namespaces that it owns have no owner then.',
-        tags: ['groups'],
-        params: groupPath,
-        response: {
-          204: { type: 'null', description: 'It is deleted.' },
-          ...problems(400, 401, 403, 404, 507),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      await accounts.deleteGroup(parseGroupName(params.name))
-
-      return reply.code(204).send()
-    },
-  )
+  deleteByName(app, 'groups', {
+    operationId: 'deleteGroup',
+    summary: 'Deletes a group with its grants; its members stay.',
+    description: 'Namespaces that it owns have no owner then.',
+    params: groupPath,
+    done: 'It is deleted.',
+    remove: (name) => accounts.deleteGroup(parseGroupName(name)),
+  })
 
   app.get<MembersRoute>(
     '/groups/:name/members',

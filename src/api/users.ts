@@ -7,30 +7,16 @@ import { RegistryError } from '../errors.js'
 import type { Accounts, ImportedUser } from '../metadata/accounts.js'
 import { getAccountRecord, userAnswer, userSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
-import {
-  pageAnswer,
-  pageParameters,
-  pageSchema,
-  parsePage,
-  queryOf,
-  type PageQuery,
-} from './pages.js'
+import { deleteByName, getByName, listByName } from './named-routes.js'
 import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
-
-interface ListRoute {
-  Querystring: PageQuery
-}
-
-interface UserRoute {
-  Params: NamePath
-}
 
 interface AddRoute {
   Body: { readonly name: string; readonly password?: string; readonly isAdmin?: boolean }
 }
 
-interface ChangeRoute extends UserRoute {
+interface ChangeRoute {
+  Params: NamePath
   Body: {
     readonly password?: string
     readonly isAdmin?: boolean
@@ -72,45 +58,23 @@ export async function userRoutes(
   app: FastifyInstance,
   { accounts, passwords, now }: UserRoutesOptions,
 ): Promise<void> {
-  app.get<ListRoute>(
-    '/users',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'listUsers',
-        summary: 'Lists users, by name in byte order.',
-        tags: ['users'],
-        querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(userSchema), ...problems(400, 401, 403) },
-      },
-    },
-    async ({ query }) => {
-      const wanted = parsePage(query, isAccountName)
+  listByName(app, 'users', {
+    operationId: 'listUsers',
+    summary: 'Lists users, by name in byte order.',
+    item: userSchema,
+    answerOf: userAnswer,
+    isName: isAccountName,
+    list: (page) => accounts.listAccounts({ kind: 'user', ...page }),
+  })
 
-      const page = await accounts.listAccounts({ kind: 'user', ...wanted })
-
-      return pageAnswer(page, userAnswer, ({ name }) => name)
-    },
-  )
-
-  app.get<UserRoute>(
-    '/users/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'getUser',
-        summary: 'Tells of one user.',
-        tags: ['users'],
-        params: userPath,
-        response: { 200: userSchema, ...problems(400, 401, 403, 404) },
-      },
-    },
-    async ({ params }) => {
-      const name = parseAccountName(params.name)
-
-      return userAnswer(await getAccountRecord(accounts, 'user', name))
-    },
-  )
+  getByName(app, 'users', {
+    operationId: 'getUser',
+    summary: 'Tells of one user.',
+    params: userPath,
+    item: userSchema,
+    get: async (name) =>
+      userAnswer(await getAccountRecord(accounts, 'user', parseAccountName(name))),
+  })
 
   app.post<AddRoute>(
     '/users',
@@ -202,31 +166,15 @@ export async function userRoutes(
     },
   )
 
-  app.delete<UserRoute>(
-    '/users/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'deleteUser',
-        summary: 'Deletes a user, with tokens, grants and memberships.',
-        description:
-          'What they have pushed stays, and so does their name in the history. Namespaces that they own have no owner then.',
-        tags: ['users'],
-        params: userPath,
-        response: {
-          204: { type: 'null', description: 'They are deleted.' },
-          ...problems(400, 401, 403, 404, 507),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      const name = parseAccountName(params.name)
-
-      await accounts.deleteAccount(name, 'user')
-
-      return reply.code(204).send()
-    },
-  )
+  deleteByName(app, 'users', {
+    operationId: 'deleteUser',
+    summary: 'Deletes a user, with tokens, grants and memberships.',
+    description:
+      'What they have pushed stays, and so does their name in the history. Namespaces that they own have no owner then.',
+    params: userPath,
+    done: 'They are deleted.',
+    remove: (name) => accounts.deleteAccount(parseAccountName(name), 'user'),
+  })
 
   app.post<ImportRoute>(
     '/users/import',
