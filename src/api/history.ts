@@ -3,9 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
 import type { Identity } from '../auth/identity.js'
-import { sightOf } from '../auth/rights.js'
 import type { DeletedQuery, DeletedRepository, HistoryEntry } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
+import { sightOf } from '../metadata/viewers.js'
 import { parseRepositoryName, parseTag } from '../oci/reference.js'
 import {
   momentKey,

@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Visibility } from './accounts.js'
 import type { Page, PageRequest } from './pages.js'
-import type { Viewer } from './repositories.js'
+import type { Viewer } from './viewers.js'
 
 /**
  * What people ask of what is there, and of what was. Each answer costs what is in it, however much there

@@ -1,6 +1,7 @@
 import type { RepositoryName } from '../oci/reference.js'
 import type { Page, PageRequest } from './pages.js'
 import type { TagRules } from './tags.js'
+import type { Viewer } from './viewers.js'
 
 /** Repositories: which there are, what they are for, and their end. */
 export interface RepositoryMetadata {
@@ -28,16 +29,6 @@ export interface RepositoryMetadata {
    *   one of its tags, naming it
    */
   deleteRepository(removal: RepositoryRemoval): Promise<void>
-}
-
-/**
- * Whose eyes a list of repositories is for: those that are public, and those that any of the patterns has.
- * Absent where everything may be seen.
- */
-export interface Viewer {
-  readonly patterns: readonly string[]
-  /** Of those that `patterns` have, only what one of these has too. */
-  readonly within?: readonly string[]
 }
 
 export interface DescribeRepository {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { MetadataStore } from '../../src/metadata/metadata-store.js'
 import type { Page, PageRequest } from '../../src/metadata/pages.js'
-import type { Viewer } from '../../src/metadata/repositories.js'
+import type { Viewer } from '../../src/metadata/viewers.js'
 import { parsePattern } from '../../src/oci/patterns.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
 import {

@@ -5,7 +5,7 @@ import { fallbackTagOf, type Reference, type RepositoryName } from '../../oci/re
 import type { StoredBlob } from '../blobs.js'
 import type { Referrer, ReferrersQuery, StoredManifest } from '../manifests.js'
 import type { Page, PageRequest } from '../pages.js'
-import type { Viewer } from '../repositories.js'
+import type { Viewer } from '../viewers.js'
 import type { Upload } from '../uploads.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'

@@ -47,7 +47,7 @@ import type {
 import type { Page, PageRequest } from '../pages.js'
 import type { Quota, RoomRequest } from '../quotas.js'
 import type { DigestRemoval } from '../removals.js'
-import type { DescribeRepository, RepositoryRemoval, Viewer } from '../repositories.js'
+import type { DescribeRepository, RepositoryRemoval } from '../repositories.js'
 import type {
   RetentionPage,
   RetentionPosition,
@@ -70,6 +70,7 @@ import type {
   RestoreTagsOf,
 } from '../undo.js'
 import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload, Upload } from '../uploads.js'
+import type { Viewer } from '../viewers.js'
 import { CollectReads } from './collect-reads.js'
 import { openForReading, reading, type Connection } from './connection.js'
 import { KeptTags } from './kept-tags.js'
