@@ -12,11 +12,11 @@ import {
   makeToken,
   parseTokenPage,
   sendToken,
-  tokenSchema,
   tokensAnswer,
+  tokenSchema,
   wantedToken,
   type WantedToken,
-} from './tokens.js'
+} from './token-answers.js'
 import { hashOf, passwordSchema, type PasswordHasher } from './users.js'
 
 interface PasswordRoute {
