@@ -36,18 +36,6 @@ export const robotSchema = {
   properties: common,
 } as const
 
-export interface AccountPath {
-  readonly name: string
-}
-
-export function accountPath(description: string) {
-  return {
-    type: 'object',
-    required: ['name'],
-    properties: { name: { type: 'string', description } },
-  } as const
-}
-
 export function userAnswer({ isAdmin, hasPassword, ...account }: AccountRecord) {
   return { ...robotAnswer(account), isAdmin, hasPassword }
 }

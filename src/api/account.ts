@@ -4,24 +4,19 @@ import { isSignedIn, type SignedIn } from '../auth/identity.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { changeOf } from './changes.js'
-import {
-  pageAnswer,
-  pageParameters,
-  pageSchema,
-  parseCursor,
-  queryOf,
-  type PageQuery,
-} from './pages.js'
+import { pageParameters, pageSchema, queryOf, type PageQuery } from './pages.js'
+import { tokenPath, type TokenPath } from './parameters.js'
 import { problems } from './problems.js'
 import {
   madeTokenSchema,
   makeToken,
+  parseTokenPage,
   sendToken,
-  tokenAnswer,
+  tokensAnswer,
   tokenSchema,
   wantedToken,
   type WantedToken,
-} from './tokens.js'
+} from './token-answers.js'
 import { hashOf, passwordSchema, type PasswordHasher } from './users.js'
 
 interface PasswordRoute {
@@ -37,7 +32,7 @@ interface CreateRoute {
 }
 
 interface TokenRoute {
-  Params: { readonly id: string }
+  Params: TokenPath
 }
 
 const accountSchema = {
@@ -125,22 +120,12 @@ export async function accountRoutes(
       },
     },
     async (request) => {
-      const { limit, cursor } = request.query
-      const after = parseCursor(cursor, (text) => text !== '')
+      const wanted = parseTokenPage(request.query)
+      const { name: account } = signedIn(request)
 
-      const page = await accounts.listTokens({
-        account: signedIn(request).name,
-        kind: 'personal',
-        limit,
-        ...(after !== undefined && { after }),
-      })
+      const page = await accounts.listTokens({ ...wanted, account, kind: 'personal' })
 
-      const at = now()
-      return pageAnswer(
-        page,
-        (token) => tokenAnswer(token, at),
-        ({ id }) => id,
-      )
+      return tokensAnswer(page, now())
     },
   )
 
@@ -180,13 +165,7 @@ export async function accountRoutes(
         operationId: 'revokeOwnToken',
         summary: 'Revokes a token of whoever asks.',
         tags: ['account'],
-        params: {
-          type: 'object',
-          required: ['id'],
-          properties: {
-            id: { type: 'string', maxLength: 200, description: 'What the token is called.' },
-          },
-        },
+        params: tokenPath,
         response: {
           204: { type: 'null', description: 'It is revoked.' },
           ...problems(400, 401, 403, 404, 507),

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import type { Backups } from '../gc/backups.js'
-import type { MetadataStore, Run } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Run } from '../metadata/runs.js'
 import { problems } from './problems.js'
 import { runAnswer, runSchema } from './runs.js'
 

@@ -12,9 +12,10 @@ import {
   type GrantsQuery,
   type NewGrant,
 } from '../metadata/accounts.js'
-import type { Page } from '../metadata/metadata-store.js'
+import type { Page } from '../metadata/pages.js'
 import { PATTERN_EXPRESSION } from '../oci/patterns.js'
 import { matchesEveryRepository, parseRepositoryPattern } from '../oci/repository-patterns.js'
+import { inOrder } from './actions.js'
 import { changeOf } from './changes.js'
 import {
   pageAnswer,
@@ -26,7 +27,6 @@ import {
 } from './pages.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
-import { inOrder } from './tokens.js'
 
 interface ListRoute {
   Querystring: PageQuery & { readonly subject?: string }

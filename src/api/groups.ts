@@ -7,37 +7,31 @@ import {
 } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import type { Accounts, GroupRecord } from '../metadata/accounts.js'
-import { accountPath } from './account-answers.js'
 import { changeOf } from './changes.js'
+import { deleteByName, listByName } from './named-routes.js'
 import {
   pageAnswer,
   pageParameters,
   pageSchema,
-  parseCursor,
+  parsePage,
   queryOf,
   type PageQuery,
 } from './pages.js'
+import { namePath, pathOf, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
-
-interface ListRoute {
-  Querystring: PageQuery
-}
-
-interface GroupRoute {
-  Params: { readonly name: string }
-}
 
 interface AddRoute {
   Body: { readonly name: string }
 }
 
-interface MembersRoute extends GroupRoute {
+interface MembersRoute {
+  Params: NamePath
   Querystring: PageQuery
 }
 
 interface MemberRoute {
-  Params: { readonly name: string; readonly account: string }
+  Params: NamePath & { readonly account: string }
 }
 
 const groupSchema = {
@@ -52,42 +46,26 @@ const groupSchema = {
   },
 } as const
 
-const groupPath = accountPath('The name of a group.')
+const groupPath = namePath('The name of a group.')
 
-const memberPath = {
-  type: 'object',
-  required: ['name', 'account'],
-  properties: {
-    ...groupPath.properties,
-    account: { type: 'string', description: 'The name of a user or a robot.' },
-  },
-} as const
+const memberPath = pathOf({
+  ...groupPath.properties,
+  account: { type: 'string', description: 'The name of a user or a robot.' },
+})
 
 /** Groups of users and robots, who have the rights of each of theirs. */
 export async function groupRoutes(
   app: FastifyInstance,
   { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
 ): Promise<void> {
-  app.get<ListRoute>(
-    '/groups',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'listGroups',
-        summary: 'Lists groups, by name in byte order.',
-        tags: ['groups'],
-        querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(groupSchema), ...problems(400, 401, 403) },
-      },
-    },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isGroupName)
-
-      const page = await accounts.listGroups({ limit, ...(after !== undefined && { after }) })
-
-      return pageAnswer(page, groupAnswer, ({ name }) => name)
-    },
-  )
+  listByName(app, 'groups', {
+    operationId: 'listGroups',
+    summary: 'Lists groups, by name in byte order.',
+    item: groupSchema,
+    answerOf: groupAnswer,
+    isName: isGroupName,
+    list: (page) => accounts.listGroups(page),
+  })
 
   app.post<AddRoute>(
     '/groups',
@@ -129,28 +107,14 @@ export async function groupRoutes(
     },
   )
 
-  app.delete<GroupRoute>(
-    '/groups/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'deleteGroup',
-        summary: 'Deletes a group with its grants; its members stay.',
-        description: 'Namespaces that it owns have no owner then.',
-        tags: ['groups'],
-        params: groupPath,
-        response: {
-          204: { type: 'null', description: 'It is deleted.' },
-          ...problems(400, 401, 403, 404, 507),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      await accounts.deleteGroup(parseGroupName(params.name))
-
-      return reply.code(204).send()
-    },
-  )
+  deleteByName(app, 'groups', {
+    operationId: 'deleteGroup',
+    summary: 'Deletes a group with its grants; its members stay.',
+    description: 'Namespaces that it owns have no owner then.',
+    params: groupPath,
+    done: 'It is deleted.',
+    remove: (name) => accounts.deleteGroup(parseGroupName(name)),
+  })
 
   app.get<MembersRoute>(
     '/groups/:name/members',
@@ -173,14 +137,11 @@ export async function groupRoutes(
         },
       },
     },
-    async ({ params, query: { limit, cursor } }) => {
+    async ({ params, query }) => {
       const group = parseGroupName(params.name)
-      const after = parseCursor(cursor, isAccountName)
+      const wanted = parsePage(query, isAccountName)
 
-      const page = await accounts.listMembers(group, {
-        limit,
-        ...(after !== undefined && { after }),
-      })
+      const page = await accounts.listMembers(group, wanted)
 
       return pageAnswer(
         page,

@@ -4,28 +4,14 @@ import { parseSubject, subjectText } from '../auth/subjects.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts, Namespace, NamespaceOwner, Visibility } from '../metadata/accounts.js'
 import { isRepositoryName } from '../oci/reference.js'
-import { accountPath } from './account-answers.js'
 import { changeOf } from './changes.js'
-import {
-  pageAnswer,
-  pageParameters,
-  pageSchema,
-  parseCursor,
-  queryOf,
-  type PageQuery,
-} from './pages.js'
+import { deleteByName, getByName, listByName } from './named-routes.js'
+import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
-interface ListRoute {
-  Querystring: PageQuery
-}
-
-interface NamespaceRoute {
-  Params: { readonly name: string }
-}
-
-interface PutRoute extends NamespaceRoute {
+interface PutRoute {
+  Params: NamePath
   Body: { readonly owner?: string; readonly defaultVisibility: Visibility }
 }
 
@@ -57,48 +43,29 @@ const namespaceSchema = {
   },
 } as const
 
-const namespacePath = accountPath('The name of a namespace: a path component without a slash.')
+const namespacePath = namePath('The name of a namespace: a path component without a slash.')
 
 /** Namespaces: whose repositories are, and what they are at first. */
 export async function namespaceRoutes(
   app: FastifyInstance,
   { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
 ): Promise<void> {
-  app.get<ListRoute>(
-    '/namespaces',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'listNamespaces',
-        summary: 'Lists namespaces that were made, by name in byte order.',
-        tags: ['namespaces'],
-        querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(namespaceSchema), ...problems(400, 401, 403) },
-      },
-    },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isNamespaceName)
+  listByName(app, 'namespaces', {
+    operationId: 'listNamespaces',
+    summary: 'Lists namespaces that were made, by name in byte order.',
+    item: namespaceSchema,
+    answerOf: namespaceAnswer,
+    isName: isNamespaceName,
+    list: (page) => accounts.listNamespaces(page),
+  })
 
-      const page = await accounts.listNamespaces({ limit, ...(after !== undefined && { after }) })
-
-      return pageAnswer(page, namespaceAnswer, ({ name }) => name)
-    },
-  )
-
-  app.get<NamespaceRoute>(
-    '/namespaces/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'getNamespace',
-        summary: 'Tells of one namespace.',
-        tags: ['namespaces'],
-        params: namespacePath,
-        response: { 200: namespaceSchema, ...problems(400, 401, 403, 404) },
-      },
-    },
-    async ({ params }) => namespaceAnswer(await getNamespace(parseNamespaceName(params.name))),
-  )
+  getByName(app, 'namespaces', {
+    operationId: 'getNamespace',
+    summary: 'Tells of one namespace.',
+    params: namespacePath,
+    item: namespaceSchema,
+    get: async (name) => namespaceAnswer(await getNamespace(parseNamespaceName(name))),
+  })
 
   app.put<PutRoute>(
     '/namespaces/:name',
@@ -134,28 +101,17 @@ export async function namespaceRoutes(
     },
   )
 
-  app.delete<NamespaceRoute>(
-    '/namespaces/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'removeNamespace',
-        summary: 'Takes away who owns a namespace and what repositories are at first.',
-        description: 'Its repositories stay as they are.',
-        tags: ['namespaces'],
-        params: namespacePath,
-        response: {
-          204: { type: 'null', description: 'It is gone.' },
-          ...problems(400, 401, 403, 404, 507),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      const name = parseNamespaceName(params.name)
+  deleteByName(app, 'namespaces', {
+    operationId: 'removeNamespace',
+    summary: 'Takes away who owns a namespace and what repositories are at first.',
+    description: 'Its repositories stay as they are.',
+    params: namespacePath,
+    done: 'It is gone.',
+    remove: async (text) => {
+      const name = parseNamespaceName(text)
       if (!(await accounts.removeNamespace(name))) throw namespaceUnknown(name)
-      return reply.code(204).send()
     },
-  )
+  })
 
   async function getNamespace(name: string): Promise<Namespace> {
     const found = await accounts.findNamespace(name)

@@ -1,5 +1,6 @@
 import { RegistryError } from '../errors.js'
 import type { Moment } from '../metadata/inspection.js'
+import type { PageRequest } from '../metadata/pages.js'
 
 /** The query of a list, checked. */
 export interface PageQuery {
@@ -70,6 +71,15 @@ export function parseCursor(
     throw new RegistryError('REQUEST_INVALID', 'cursor is not one that this list has given')
   }
   return key
+}
+
+/** Which page a query asks for. Takes and throws what {@link parseCursor} does. */
+export function parsePage(
+  { limit, cursor }: PageQuery,
+  isKey: (text: string) => boolean,
+): PageRequest {
+  const after = parseCursor(cursor, isKey)
+  return { limit, ...(after !== undefined && { after }) }
 }
 
 /** As {@link parseCursor}, for lists whose keys are numbers. */

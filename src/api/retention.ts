@@ -2,12 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import type { Config } from '../config.js'
 import type { Retention, RetentionRequest } from '../gc/retention.js'
-import type {
-  MetadataStore,
-  RetentionCandidate,
-  RetentionPosition,
-  Run,
-} from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { RetentionCandidate, RetentionPosition } from '../metadata/retention.js'
+import type { Run } from '../metadata/runs.js'
 import { cursorOf, pageParameters, pageSchema, parseCursor, type PageQuery } from './pages.js'
 import { problems } from './problems.js'
 import { runAnswer, runSchema } from './runs.js'

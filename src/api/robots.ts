@@ -2,90 +2,45 @@ import type { FastifyInstance } from 'fastify'
 import { isAccountName, parseAccountName } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import type { Accounts } from '../metadata/accounts.js'
-import {
-  accountPath,
-  getAccountRecord,
-  robotAnswer,
-  robotSchema,
-  type AccountPath,
-} from './account-answers.js'
+import { getAccountRecord, robotAnswer, robotSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
-import {
-  pageAnswer,
-  pageParameters,
-  pageSchema,
-  parseCursor,
-  queryOf,
-  type PageQuery,
-} from './pages.js'
+import { deleteByName, getByName, listByName } from './named-routes.js'
+import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
-
-interface ListRoute {
-  Querystring: PageQuery
-}
-
-interface RobotRoute {
-  Params: AccountPath
-}
 
 interface AddRoute {
   Body: { readonly name: string }
 }
 
-interface ChangeRoute extends RobotRoute {
+interface ChangeRoute {
+  Params: NamePath
   Body: { readonly isDisabled: boolean }
 }
 
-const robotPath = accountPath('The name of a robot.')
+const robotPath = namePath('The name of a robot.')
 
 /** Robots: programs, which nothing but tokens lets in. */
 export async function robotRoutes(
   app: FastifyInstance,
   { accounts, now }: { readonly accounts: Accounts; readonly now: () => number },
 ): Promise<void> {
-  app.get<ListRoute>(
-    '/robots',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'listRobots',
-        summary: 'Lists robots, by name in byte order.',
-        tags: ['robots'],
-        querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(robotSchema), ...problems(400, 401, 403) },
-      },
-    },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isAccountName)
+  listByName(app, 'robots', {
+    operationId: 'listRobots',
+    summary: 'Lists robots, by name in byte order.',
+    item: robotSchema,
+    answerOf: robotAnswer,
+    isName: isAccountName,
+    list: (page) => accounts.listAccounts({ kind: 'robot', ...page }),
+  })
 
-      const page = await accounts.listAccounts({
-        kind: 'robot',
-        limit,
-        ...(after !== undefined && { after }),
-      })
-
-      return pageAnswer(page, robotAnswer, ({ name }) => name)
-    },
-  )
-
-  app.get<RobotRoute>(
-    '/robots/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'getRobot',
-        summary: 'Tells of one robot.',
-        tags: ['robots'],
-        params: robotPath,
-        response: { 200: robotSchema, ...problems(400, 401, 403, 404) },
-      },
-    },
-    async ({ params }) => {
-      const name = parseAccountName(params.name)
-
-      return robotAnswer(await getAccountRecord(accounts, 'robot', name))
-    },
-  )
+  getByName(app, 'robots', {
+    operationId: 'getRobot',
+    summary: 'Tells of one robot.',
+    params: robotPath,
+    item: robotSchema,
+    get: async (name) =>
+      robotAnswer(await getAccountRecord(accounts, 'robot', parseAccountName(name))),
+  })
 
   app.post<AddRoute>(
     '/robots',
@@ -157,27 +112,11 @@ export async function robotRoutes(
     },
   )
 
-  app.delete<RobotRoute>(
-    '/robots/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'deleteRobot',
-        summary: 'Deletes a robot, with its tokens, grants and memberships.',
-        tags: ['robots'],
-        params: robotPath,
-        response: {
-          204: { type: 'null', description: 'It is deleted.' },
-          ...problems(400, 401, 403, 404, 507),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      const name = parseAccountName(params.name)
-
-      await accounts.deleteAccount(name, 'robot')
-
-      return reply.code(204).send()
-    },
-  )
+  deleteByName(app, 'robots', {
+    operationId: 'deleteRobot',
+    summary: 'Deletes a robot, with its tokens, grants and memberships.',
+    params: robotPath,
+    done: 'It is deleted.',
+    remove: (name) => accounts.deleteAccount(parseAccountName(name), 'robot'),
+  })
 }

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, Run, RunKind } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Run, RunKind } from '../metadata/runs.js'
 import {
   pageAnswer,
   pageParameters,

@@ -5,37 +5,18 @@ import { requireGoodPassword } from '../auth/new-passwords.js'
 import { isPasswordHash } from '../auth/passwords.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts, ImportedUser } from '../metadata/accounts.js'
-import {
-  accountPath,
-  getAccountRecord,
-  userAnswer,
-  userSchema,
-  type AccountPath,
-} from './account-answers.js'
+import { getAccountRecord, userAnswer, userSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
-import {
-  pageAnswer,
-  pageParameters,
-  pageSchema,
-  parseCursor,
-  queryOf,
-  type PageQuery,
-} from './pages.js'
+import { deleteByName, getByName, listByName } from './named-routes.js'
+import { namePath, type NamePath } from './parameters.js'
 import { problems } from './problems.js'
-
-interface ListRoute {
-  Querystring: PageQuery
-}
-
-interface UserRoute {
-  Params: AccountPath
-}
 
 interface AddRoute {
   Body: { readonly name: string; readonly password?: string; readonly isAdmin?: boolean }
 }
 
-interface ChangeRoute extends UserRoute {
+interface ChangeRoute {
+  Params: NamePath
   Body: {
     readonly password?: string
     readonly isAdmin?: boolean
@@ -70,56 +51,30 @@ export const passwordSchema = {
 
 const isAdmin = { type: 'boolean', description: 'Whether they may do everything.' } as const
 
-const userPath = accountPath('The name of a user.')
+const userPath = namePath('The name of a user.')
 
 /** Users: people, whom passwords and tokens let in. */
 export async function userRoutes(
   app: FastifyInstance,
   { accounts, passwords, now }: UserRoutesOptions,
 ): Promise<void> {
-  app.get<ListRoute>(
-    '/users',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'listUsers',
-        summary: 'Lists users, by name in byte order.',
-        tags: ['users'],
-        querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(userSchema), ...problems(400, 401, 403) },
-      },
-    },
-    async ({ query: { limit, cursor } }) => {
-      const after = parseCursor(cursor, isAccountName)
+  listByName(app, 'users', {
+    operationId: 'listUsers',
+    summary: 'Lists users, by name in byte order.',
+    item: userSchema,
+    answerOf: userAnswer,
+    isName: isAccountName,
+    list: (page) => accounts.listAccounts({ kind: 'user', ...page }),
+  })
 
-      const page = await accounts.listAccounts({
-        kind: 'user',
-        limit,
-        ...(after !== undefined && { after }),
-      })
-
-      return pageAnswer(page, userAnswer, ({ name }) => name)
-    },
-  )
-
-  app.get<UserRoute>(
-    '/users/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'getUser',
-        summary: 'Tells of one user.',
-        tags: ['users'],
-        params: userPath,
-        response: { 200: userSchema, ...problems(400, 401, 403, 404) },
-      },
-    },
-    async ({ params }) => {
-      const name = parseAccountName(params.name)
-
-      return userAnswer(await getAccountRecord(accounts, 'user', name))
-    },
-  )
+  getByName(app, 'users', {
+    operationId: 'getUser',
+    summary: 'Tells of one user.',
+    params: userPath,
+    item: userSchema,
+    get: async (name) =>
+      userAnswer(await getAccountRecord(accounts, 'user', parseAccountName(name))),
+  })
 
   app.post<AddRoute>(
     '/users',
@@ -211,31 +166,15 @@ export async function userRoutes(
     },
   )
 
-  app.delete<UserRoute>(
-    '/users/:name',
-    {
-      ...requires('admin'),
-      schema: {
-        operationId: 'deleteUser',
-        summary: 'Deletes a user, with tokens, grants and memberships.',
-        description:
-          'What they have pushed stays, and so does their name in the history. Namespaces that they own have no owner then.',
-        tags: ['users'],
-        params: userPath,
-        response: {
-          204: { type: 'null', description: 'They are deleted.' },
-          ...problems(400, 401, 403, 404, 507),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      const name = parseAccountName(params.name)
-
-      await accounts.deleteAccount(name, 'user')
-
-      return reply.code(204).send()
-    },
-  )
+  deleteByName(app, 'users', {
+    operationId: 'deleteUser',
+    summary: 'Deletes a user, with tokens, grants and memberships.',
+    description:
+      'What they have pushed stays, and so does their name in the history. Namespaces that they own have no owner then.',
+    params: userPath,
+    done: 'They are deleted.',
+    remove: (name) => accounts.deleteAccount(parseAccountName(name), 'user'),
+  })
 
   app.post<ImportRoute>(
     '/users/import',

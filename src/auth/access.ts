@@ -1,5 +1,5 @@
 import type { Action } from '../metadata/accounts.js'
-import type { Viewer } from '../metadata/metadata-store.js'
+import type { Viewer } from '../metadata/viewers.js'
 import type { RepositoryName } from '../oci/reference.js'
 import type { Identity } from './identity.js'
 

@@ -1,5 +1,6 @@
 import type { Accounts, Action } from '../metadata/accounts.js'
-import type { MetadataStore, Viewer } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Viewer } from '../metadata/viewers.js'
 import type { RepositoryName } from '../oci/reference.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
 import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'

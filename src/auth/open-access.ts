@@ -1,5 +1,5 @@
 import type { Action } from '../metadata/accounts.js'
-import type { Viewer } from '../metadata/metadata-store.js'
+import type { Viewer } from '../metadata/viewers.js'
 import { ACTION_OF, DELETES_OFF, type Access, type Need, type Refusal } from './access.js'
 import type { Identity } from './identity.js'
 

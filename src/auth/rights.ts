@@ -1,5 +1,4 @@
 import type { Action, HeldRight, TokenScope } from '../metadata/accounts.js'
-import type { Viewer } from '../metadata/metadata-store.js'
 import { parsePattern, type Pattern } from '../oci/patterns.js'
 
 /** What each action includes: nobody can push who cannot look. */
@@ -88,13 +87,4 @@ export function covers(outer: string, inner: string): boolean {
     !outer.slice(0, -3).includes('*') &&
     inner.startsWith(outer.slice(0, -2))
   )
-}
-
-/** Which names a viewer was granted to see, whatever is public besides. */
-export function sightOf({ patterns, within }: Viewer): (name: string) => boolean {
-  const parsed = patterns.map(parsePattern)
-  const others = within?.map(parsePattern)
-  return (name) =>
-    parsed.some((pattern) => pattern.matches(name)) &&
-    (others?.some((pattern) => pattern.matches(name)) ?? true)
 }

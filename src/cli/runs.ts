@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { RunKind, RunStatus } from '../metadata/metadata-store.js'
+import type { RunKind, RunStatus } from '../metadata/runs.js'
 import type { Command } from './commands.js'
 import type { Management } from './management-client.js'
 import { managementCommand } from './management-command.js'

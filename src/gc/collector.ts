@@ -5,7 +5,7 @@ import type {
   CollectTerms,
   Removed,
   ReviewPosition,
-} from '../metadata/metadata-store.js'
+} from '../metadata/collecting.js'
 import { formatBytes } from '../byte-sizes.js'
 import type { FileRemovals } from '../registry/file-removals.js'
 import {

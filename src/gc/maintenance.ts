@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { Config } from '../config.js'
 import type { AuditLog } from '../events/audit.js'
-import type { RetentionRule } from '../metadata/metadata-store.js'
+import type { RetentionRule } from '../metadata/retention.js'
 import type { Registry, Stores } from '../registry/registry.js'
 import { berthVersion } from '../version.js'
 import { Backups, type BackupsOptions } from './backups.js'

@@ -7,7 +7,7 @@ import type {
   RetentionSummary,
   RetentionSurveyTerms,
   RetentionTerms,
-} from '../metadata/metadata-store.js'
+} from '../metadata/retention.js'
 import type { Manifests } from '../registry/manifests.js'
 import type { Pulls } from '../registry/pulls.js'
 import {

@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { DurabilityLostError, RegistryError } from '../errors.js'
 import { BERTH, type AuditLog } from '../events/audit.js'
-import type { MetadataStore, Run, RunKind, RunStatus } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Run, RunKind, RunStatus } from '../metadata/runs.js'
 
 export interface RunsOptions {
   readonly metadata: MetadataStore

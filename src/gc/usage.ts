@@ -1,4 +1,5 @@
-import type { MetadataStore, StoredBytes } from '../metadata/metadata-store.js'
+import type { StoredBytes } from '../metadata/collecting.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import type { Collector } from './collector.js'
 

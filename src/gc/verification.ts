@@ -1,5 +1,5 @@
 import { RegistryError } from '../errors.js'
-import type { Run } from '../metadata/metadata-store.js'
+import type { Run } from '../metadata/runs.js'
 import { BrakedError } from '../registry/verify/brake.js'
 import type { VerifyContext } from '../registry/verify/context.js'
 import {

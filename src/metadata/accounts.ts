@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
-import type { Page, PageRequest } from './metadata-store.js'
+import type { Page, PageRequest } from './pages.js'
 
 /** What somebody may do with a repository: `create` new tags, `overwrite` those that are there. */
 export const ACTIONS = ['pull', 'create', 'overwrite', 'delete', 'admin'] as const

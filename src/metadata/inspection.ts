@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Visibility } from './accounts.js'
-import type { HistoryAction, Page, PageRequest, Viewer } from './metadata-store.js'
+import type { Page, PageRequest } from './pages.js'
+import type { Viewer } from './viewers.js'
 
 /**
  * What people ask of what is there, and of what was. Each answer costs what is in it, however much there
@@ -170,6 +171,10 @@ export interface HistoryQuery {
   readonly before?: number
   readonly limit: number
 }
+
+/** What has happened to a tag, a manifest or a repository. */
+export type HistoryAction =
+  'moved' | 'deleted' | 'restored' | 'repository deleted' | 'repository restored'
 
 export interface HistoryEntry {
   readonly id: number

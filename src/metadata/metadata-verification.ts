@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.js'
 import type { ReferenceKind } from '../oci/manifest.js'
 import type { Tag } from '../oci/reference.js'
-import type { DamagedBlob } from './metadata-store.js'
+import type { DamagedBlob } from './blobs.js'
 
 /**
  * What the metadata store can tell of itself to whoever verifies it, and what can be done about it.

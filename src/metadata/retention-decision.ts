@@ -1,5 +1,5 @@
 import { parsePattern, type Pattern } from '../oci/patterns.js'
-import type { RetentionRule, RetentionTerms } from './metadata-store.js'
+import type { RetentionRule, RetentionTerms } from './retention.js'
 
 /** A tag as rules look at it. */
 export interface TagToDecide {

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, StoredBlob } from '../metadata/metadata-store.js'
+import type { StoredBlob } from '../metadata/blobs.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 import {

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { DamagedBlob, MetadataStore } from '../metadata/metadata-store.js'
+import type { DamagedBlob } from '../metadata/blobs.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
 
 export interface DamageOptions {
   readonly now: () => number

@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { DurabilityLostError } from '../errors.js'
 import type { Digest } from '../oci/digest.js'
-import type { FileRemoval, MetadataStore } from '../metadata/metadata-store.js'
+import type { FileRemoval } from '../metadata/collecting.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
 
 export interface FileRemovalsOptions {

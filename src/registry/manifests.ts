@@ -1,11 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { RegistryError, type ErrorCode } from '../errors.js'
-import type {
-  MetadataStore,
-  SeenTag,
-  StoredManifest,
-  TagRules,
-} from '../metadata/metadata-store.js'
+import type { StoredManifest } from '../metadata/manifests.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { SeenTag, TagRules } from '../metadata/tags.js'
 import { algorithmOf, digestOf, requireSameDigest, type Digest } from '../oci/digest.js'
 import { parseManifest, type Manifest, type ManifestReference } from '../oci/manifest.js'
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js'

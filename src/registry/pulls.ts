@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { MetadataStore, Pull } from '../metadata/metadata-store.js'
+import type { Pull } from '../metadata/manifests.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 

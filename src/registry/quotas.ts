@@ -1,5 +1,6 @@
 import type { Config } from '../config.js'
-import type { MetadataStore, Quota, RoomRequest } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Quota, RoomRequest } from '../metadata/quotas.js'
 import { parsePattern } from '../oci/patterns.js'
 import type { RepositoryName } from '../oci/reference.js'
 

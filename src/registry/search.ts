@@ -1,5 +1,7 @@
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, StoredManifest, Viewer } from '../metadata/metadata-store.js'
+import type { StoredManifest } from '../metadata/manifests.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Viewer } from '../metadata/viewers.js'
 import { isDigest, type Digest } from '../oci/digest.js'
 import type { RepositoryName } from '../oci/reference.js'
 import type { Blobs } from './blobs.js'

@@ -1,5 +1,5 @@
 import type { Config } from '../config.js'
-import type { TagRules } from '../metadata/metadata-store.js'
+import type { TagRules } from '../metadata/tags.js'
 import { parsePattern } from '../oci/patterns.js'
 import type { RepositoryName } from '../oci/reference.js'
 

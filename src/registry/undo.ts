@@ -1,4 +1,6 @@
-import type { MetadataStore, RestoredTag, TagRules } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { TagRules } from '../metadata/tags.js'
+import type { RestoredTag } from '../metadata/undo.js'
 import type { Digest } from '../oci/digest.js'
 import type { RepositoryName, Tag } from '../oci/reference.js'
 import type { Leases } from './leases.js'

@@ -1,5 +1,5 @@
 import { RegistryError } from '../errors.js'
-import type { Upload } from '../metadata/metadata-store.js'
+import type { Upload } from '../metadata/uploads.js'
 import type { ByteRange } from '../storage/blob-store.js'
 import { collect, type ByteSource } from '../storage/byte-source.js'
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RegistryError } from '../errors.js'
-import type { MetadataStore, Upload } from '../metadata/metadata-store.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
+import type { Upload } from '../metadata/uploads.js'
 import {
   algorithmOf,
   digestOf,

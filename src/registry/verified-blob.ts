@@ -1,5 +1,5 @@
 import { RegistryError } from '../errors.js'
-import type { StoredBlob } from '../metadata/metadata-store.js'
+import type { StoredBlob } from '../metadata/blobs.js'
 import { algorithmOf, RunningDigest } from '../oci/digest.js'
 import {
   BlobDamagedError,

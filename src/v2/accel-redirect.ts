@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { StoredBlob } from '../metadata/metadata-store.js'
+import type { StoredBlob } from '../metadata/blobs.js'
 import type { Blobs } from '../registry/blobs.js'
 
 /**

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { requires } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
-import type { StoredBlob } from '../metadata/metadata-store.js'
+import type { StoredBlob } from '../metadata/blobs.js'
 import { parseDigest } from '../oci/digest.js'
 import { parseRepositoryName } from '../oci/reference.js'
 import type { Blobs } from '../registry/blobs.js'

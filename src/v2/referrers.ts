@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
-import type { MetadataStore, Referrer } from '../metadata/metadata-store.js'
+import type { Referrer } from '../metadata/manifests.js'
+import type { MetadataStore } from '../metadata/metadata-store.js'
 import { parseDigest } from '../oci/digest.js'
 import { OCI_INDEX } from '../oci/media-types.js'
 import { parseRepositoryName } from '../oci/reference.js'

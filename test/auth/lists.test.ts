@@ -42,6 +42,9 @@ async function world() {
   const narrow = await started.token('alice', {
     scope: [{ pattern: '*', actions: ['pull'] }],
   })
+  const wide = await started.token('bob', {
+    scope: [{ pattern: '**', actions: ['pull'] }],
+  })
   const everybody: Readonly<Record<string, [string | undefined, readonly string[]]>> = {
     admin: [started.admin, NAMES],
     alice: [
@@ -57,6 +60,10 @@ async function world() {
     'a limited token of alice': [
       narrow.authorization,
       ['alpha', 'apple', 'open/x', 'open/y', 'zulu'],
+    ],
+    'a token of bob that could have more than he has': [
+      wide.authorization,
+      ['bravo/a', 'bravo/b', 'open/x', 'open/y', 'zulu'],
     ],
     nobody: [undefined, ['open/x', 'open/y']],
   }

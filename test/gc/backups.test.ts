@@ -13,7 +13,7 @@ import {
 import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import type { BackupReport } from '../../src/gc/backups.js'
-import type { RunStatus } from '../../src/metadata/metadata-store.js'
+import type { RunStatus } from '../../src/metadata/runs.js'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
 import type { BackupDescription } from '../../src/registry/backup/backup-folder.js'
 import { restoreBackup } from '../../src/registry/backup/restore-backup.js'

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { expect, it, onTestFinished } from 'vitest'
 import type { CollectRequest } from '../../src/gc/collector.js'
-import type { ReviewPosition } from '../../src/metadata/metadata-store.js'
+import type { ReviewPosition } from '../../src/metadata/collecting.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'
 import { StoreUnderTest, type Setup } from '../model/support/store-under-test.js'
 import {

@@ -6,7 +6,8 @@ import type {
   NewGrant,
   NewToken,
 } from '../../src/metadata/accounts.js'
-import type { MetadataStore, Page, PageRequest } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { Page, PageRequest } from '../../src/metadata/pages.js'
 import { ABSENT } from '../support/images.js'
 import { APP, AT, name, OTHER, putBlob, putImage } from '../support/records.js'
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore, Page } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { Page } from '../../src/metadata/pages.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
 import { ABSENT, CONFIG_TYPE, OCI_INDEX, OCI_MANIFEST, sha256 } from '../support/images.js'
 import {

@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type {
-  MetadataStore,
-  Page,
-  PageRequest,
-  ReferrersQuery,
-} from '../../src/metadata/metadata-store.js'
+import type { ReferrersQuery } from '../../src/metadata/manifests.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { Page, PageRequest } from '../../src/metadata/pages.js'
 import type { Digest } from '../../src/oci/digest.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
 import {

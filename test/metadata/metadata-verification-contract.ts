@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore, RunKind } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
 import type { CheckedRows, RowCheck, RowFault } from '../../src/metadata/metadata-verification.js'
+import type { RunKind } from '../../src/metadata/runs.js'
 import type { Digest } from '../../src/oci/digest.js'
 import { ABSENT, bytesOf, sha256 } from '../support/images.js'
 import {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore, Quota } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { Quota } from '../../src/metadata/quotas.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
 import { ABSENT, sha256 } from '../support/images.js'
 import {

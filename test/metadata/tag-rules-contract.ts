@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore, TagRules } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { TagRules } from '../../src/metadata/tags.js'
 import {
   APP,
   AT,

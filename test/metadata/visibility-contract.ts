@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { MetadataStore, Page, PageRequest, Viewer } from '../../src/metadata/metadata-store.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { Page, PageRequest } from '../../src/metadata/pages.js'
+import type { Viewer } from '../../src/metadata/viewers.js'
 import { parsePattern } from '../../src/oci/patterns.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
 import {
@@ -229,13 +231,16 @@ export function visibilityContract(backend: string, open: () => Promise<Metadata
         await fc.assert(
           fc.asyncProperty(
             patterns,
+            fc.option(patterns, { nil: undefined }),
             fc.constantFrom(1, 2, 3, 7, 100),
             terms,
-            async (texts, limit, term) => {
-              const viewer = { patterns: texts }
+            async (texts, within, limit, term) => {
+              const viewer = { patterns: texts, ...(within && { within }) }
+              const isOf = (ones: readonly string[], text: string) =>
+                ones.some((one) => parsePattern(one).matches(text))
               const expected = all.filter(
                 (text) =>
-                  publicOnes.has(text) || texts.some((one) => parsePattern(one).matches(text)),
+                  publicOnes.has(text) || (isOf(texts, text) && (!within || isOf(within, text))),
               )
               expect(await catalogOf(store, viewer, limit)).toEqual(expected)
               expect(await recordsOf(store, viewer, limit)).toEqual(expected)

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { expect, it } from 'vitest'
-import type { MetadataStore, Pull } from '../../src/metadata/metadata-store.js'
+import type { Pull } from '../../src/metadata/manifests.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
 import type { Digest } from '../../src/oci/digest.js'
 import { Pulls } from '../../src/registry/pulls.js'
 import { sha256 } from '../support/images.js'

@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type {
-  DigestRemoval,
-  ManifestRemoval,
-  MetadataStore,
-  OpenUpload,
-  PutBlob,
-  PutManifest,
-  TagRemoval,
-  TagRules,
-} from '../../src/metadata/metadata-store.js'
+import type { PutBlob } from '../../src/metadata/blobs.js'
+import type { ManifestRemoval, PutManifest } from '../../src/metadata/manifests.js'
+import type { MetadataStore } from '../../src/metadata/metadata-store.js'
+import type { DigestRemoval } from '../../src/metadata/removals.js'
+import type { TagRemoval, TagRules } from '../../src/metadata/tags.js'
+import type { OpenUpload } from '../../src/metadata/uploads.js'
 import type { Digest } from '../../src/oci/digest.js'
 import { parseManifest } from '../../src/oci/manifest.js'
 import type { RepositoryName, Tag } from '../../src/oci/reference.js'

@@ -6,7 +6,7 @@ import type {
   AccountsQuery,
   GroupRecord,
 } from '../accounts.js'
-import type { Page, PageRequest } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
 import { accountOf, accountColumns, type AccountRow } from './account-rows.js'
 import type { Connection } from './connection.js'
 import { groupUnknown } from './group-writes.js'

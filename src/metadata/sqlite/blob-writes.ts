@@ -1,13 +1,8 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type {
-  DamagedBlob,
-  DigestRemoval,
-  LeaseRequest,
-  MountBlob,
-  PutBlob,
-} from '../metadata-store.js'
+import type { DamagedBlob, LeaseRequest, MountBlob, PutBlob } from '../blobs.js'
+import type { DigestRemoval } from '../removals.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { Keeping } from './keeping.js'

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.js'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { CollectionPlan, CollectTerms, Removed } from '../metadata-store.js'
+import type { CollectionPlan, CollectTerms, Removed } from '../collecting.js'
 import type { Connection } from './connection.js'
 import { BEFORE_ALL_TIME } from './dismantling.js'
 import { Judgement, termsOf, type ManifestToJudge, type Review, type Terms } from './judgement.js'

@@ -1,6 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.js'
-import type { FileRemoval } from '../metadata-store.js'
+import type { FileRemoval } from '../collecting.js'
 import type { Connection } from './connection.js'
 
 interface FileRemovalRow extends Omit<FileRemoval, 'hasRow'> {

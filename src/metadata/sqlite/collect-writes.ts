@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { CollectedStep, CollectStep, Removed, ReviewPosition } from '../metadata-store.js'
+import type { CollectedStep, CollectStep, Removed, ReviewPosition } from '../collecting.js'
 import type { Digest } from '../../oci/digest.js'
 import type { RepositoryName } from '../../oci/reference.js'
 import type { Connection } from './connection.js'

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.js'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { Removed } from '../metadata-store.js'
+import type { Removed } from '../collecting.js'
 import type { Connection } from './connection.js'
 import type { ManifestToJudge, Terms } from './judgement.js'
 import type { Keeping } from './keeping.js'

@@ -13,7 +13,7 @@ import type {
   SigningKey,
   Visibility,
 } from '../accounts.js'
-import type { Page, PageRequest } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
 import { subjectOf, type SubjectRow } from './account-rows.js'
 import { accountUnknown } from './account-writes.js'
 import type { Connection } from './connection.js'

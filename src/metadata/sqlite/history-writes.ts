@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { HistoryAction } from '../metadata-store.js'
+import type { HistoryAction } from '../inspection.js'
 import type { Connection } from './connection.js'
 
 /** One thing that has happened to a tag, or, where `tag` is empty, to a manifest or repository. */

@@ -13,7 +13,8 @@ import type {
   RepositoryRecord,
   TagRecord,
 } from '../inspection.js'
-import type { ChangedTags, ChangedTagsQuery, Page, PageRequest } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
+import type { ChangedTags, ChangedTagsQuery } from '../undo.js'
 import type { Connection } from './connection.js'
 import { HistoryReads } from './history-reads.js'
 import { ManifestRecords } from './manifest-records.js'

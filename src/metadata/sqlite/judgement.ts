@@ -1,6 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import { firstMatch, parsePattern, type Pattern } from '../../oci/patterns.js'
-import type { CollectTerms } from '../metadata-store.js'
+import type { CollectTerms } from '../collecting.js'
 import type { Connection } from './connection.js'
 import type { ReviewReason } from './keeping.js'
 

@@ -1,6 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import { algorithmOf, digestOf, type Digest } from '../../oci/digest.js'
-import type { StoredManifest } from '../metadata-store.js'
+import type { StoredManifest } from '../manifests.js'
 import type { Connection } from './connection.js'
 import type { ManifestRow } from './manifest-rows.js'
 

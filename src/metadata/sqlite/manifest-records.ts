@@ -9,7 +9,7 @@ import {
   type ManifestDetails,
   type ManifestRecord,
 } from '../inspection.js'
-import type { Page, PageRequest } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
 import type { Connection } from './connection.js'
 import { endOfTime, pageOf } from './pages.js'
 

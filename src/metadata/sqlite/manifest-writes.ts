@@ -1,13 +1,8 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
-import type {
-  DeletedTags,
-  ManifestRemoval,
-  PutManifest,
-  SeenTag,
-  TagRemoval,
-} from '../metadata-store.js'
+import type { DeletedTags, ManifestRemoval, PutManifest } from '../manifests.js'
+import type { SeenTag, TagRemoval } from '../tags.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'

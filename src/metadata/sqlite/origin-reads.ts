@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { Origin } from '../metadata-store.js'
+import type { Origin } from '../copies.js'
 import type { Connection } from './connection.js'
 
 /** What tells one registry from another. */

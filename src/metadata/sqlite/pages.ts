@@ -1,5 +1,5 @@
 import type { Moment } from '../inspection.js'
-import type { Page } from '../metadata-store.js'
+import type { Page } from '../pages.js'
 
 /** The page of rows that were read with a limit of one more, which tells whether there is more. */
 export function pageOf<T>(rows: T[], limit: number): Page<T> {

@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { Pull } from '../metadata-store.js'
+import type { Pull } from '../manifests.js'
 import type { Connection } from './connection.js'
 
 /** What writes down when manifests were asked for. */

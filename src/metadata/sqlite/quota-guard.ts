@@ -3,7 +3,7 @@ import { formatBytes } from '../../byte-sizes.js'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import { parsePattern, type Pattern } from '../../oci/patterns.js'
-import type { Quota, RoomRequest } from '../metadata-store.js'
+import type { Quota, RoomRequest } from '../quotas.js'
 import type { Connection } from './connection.js'
 import type { Repositories } from './repositories.js'
 

@@ -2,16 +2,11 @@ import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.js'
 import { fallbackTagOf, type Reference, type RepositoryName } from '../../oci/reference.js'
-import type {
-  Page,
-  PageRequest,
-  Referrer,
-  ReferrersQuery,
-  StoredBlob,
-  StoredManifest,
-  Upload,
-  Viewer,
-} from '../metadata-store.js'
+import type { StoredBlob } from '../blobs.js'
+import type { Referrer, ReferrersQuery, StoredManifest } from '../manifests.js'
+import type { Page, PageRequest } from '../pages.js'
+import type { Viewer } from '../viewers.js'
+import type { Upload } from '../uploads.js'
 import { blobUnknown } from './blob-writes.js'
 import type { Connection } from './connection.js'
 import { InspectionReads } from './inspection-reads.js'

@@ -1,14 +1,14 @@
 import type { Statement } from 'better-sqlite3'
 import { repositoryUnknown } from '../../errors.js'
 import type { RepositoryName } from '../../oci/reference.js'
+import type { Visibility } from '../accounts.js'
 import type {
   DeletedQuery,
   DeletedRepository,
   RepositoriesQuery,
   RepositoryRecord,
 } from '../inspection.js'
-import type { Visibility } from '../accounts.js'
-import type { Page } from '../metadata-store.js'
+import type { Page } from '../pages.js'
 import type { Connection } from './connection.js'
 import { endOfTime, pageOf } from './pages.js'
 import { FIRST_NAME, LAST_NAME, type VisibleRepositories } from './visible-repositories.js'

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Statement } from 'better-sqlite3'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { Viewer } from '../metadata-store.js'
+import type { Viewer } from '../viewers.js'
 import type { Connection } from './connection.js'
 import { FIRST_NAME, LAST_NAME, type VisibleRepositories } from './visible-repositories.js'
 

@@ -1,6 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import { repositoryUnknown } from '../../errors.js'
-import type { DescribeRepository } from '../metadata-store.js'
+import type { DescribeRepository } from '../repositories.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { Repositories } from './repositories.js'

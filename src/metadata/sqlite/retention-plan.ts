@@ -9,7 +9,7 @@ import type {
   RetentionSummary,
   RetentionSurveyTerms,
   RetentionTerms,
-} from '../metadata-store.js'
+} from '../retention.js'
 import { RetentionDecision, rulesFor } from '../retention-decision.js'
 import type { Connection } from './connection.js'
 import { FreedBytes } from './freed-bytes.js'

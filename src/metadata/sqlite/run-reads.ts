@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { Run, RunKind, RunsQuery, RunStatus } from '../metadata-store.js'
+import type { Run, RunKind, RunsQuery, RunStatus } from '../runs.js'
 import type { Connection } from './connection.js'
 
 interface RunRow {

@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { BeginRun, RunProgress } from '../metadata-store.js'
+import type { BeginRun, RunProgress } from '../runs.js'
 import type { Connection } from './connection.js'
 import { LAST_CONTENT_RUN } from './run-reads.js'
 

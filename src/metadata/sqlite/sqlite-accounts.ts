@@ -26,7 +26,7 @@ import type {
   TokensQuery,
   Visibility,
 } from '../accounts.js'
-import type { Page, PageRequest } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
 import { AccountReads } from './account-reads.js'
 import { reading, type Connection } from './connection.js'
 import { GrantReads } from './grant-reads.js'

@@ -1,6 +1,16 @@
 import { fileURLToPath } from 'node:url'
 import type { Digest } from '../../oci/digest.js'
 import type { Reference, RepositoryName, Tag } from '../../oci/reference.js'
+import type { DamagedBlob, LeaseRequest, MountBlob, PutBlob, StoredBlob } from '../blobs.js'
+import type {
+  CollectedStep,
+  CollectionPlan,
+  CollectStep,
+  CollectTerms,
+  FileRemoval,
+  StoredBytes,
+} from '../collecting.js'
+import type { Origin } from '../copies.js'
 import type {
   DeletedManifest,
   DeletedManifestsQuery,
@@ -15,61 +25,15 @@ import type {
   TagRecord,
 } from '../inspection.js'
 import type {
-  AdvanceUpload,
-  BeginCommit,
-  BeginRun,
-  ChangedTags,
-  ChangedTagsQuery,
-  CollectedStep,
-  CollectionPlan,
-  CollectStep,
-  CollectTerms,
-  DamagedBlob,
   DeletedTags,
-  DescribeRepository,
-  DigestRemoval,
-  FileRemoval,
-  LeaseRequest,
   ManifestRemoval,
-  MetadataStore,
-  MountBlob,
-  OpenUpload,
-  Origin,
-  Page,
-  PageRequest,
   Pull,
-  PutBlob,
   PutManifest,
-  Quota,
   Referrer,
   ReferrersQuery,
-  RepositoryRemoval,
-  RestoredTag,
-  RestoredTags,
-  RestoredTagsAt,
-  RestoreManifest,
-  RestoreRepository,
-  RestoreTag,
-  RestoreTagsAt,
-  RestoreTagsOf,
-  RetentionPage,
-  RetentionPosition,
-  RetentionSummary,
-  RetentionSurveyTerms,
-  RetentionTerms,
-  RoomRequest,
-  Run,
-  RunProgress,
-  RunsQuery,
-  StoredBlob,
-  StoredBytes,
   StoredManifest,
-  StoreUpload,
-  TagRemoval,
-  Upload,
-  Viewer,
-} from '../metadata-store.js'
-import { CollectReads } from './collect-reads.js'
+} from '../manifests.js'
+import type { MetadataStore } from '../metadata-store.js'
 import type {
   CheckedContents,
   CheckedRows,
@@ -80,6 +44,34 @@ import type {
   RowCheck,
   RowRepair,
 } from '../metadata-verification.js'
+import type { Page, PageRequest } from '../pages.js'
+import type { Quota, RoomRequest } from '../quotas.js'
+import type { DigestRemoval } from '../removals.js'
+import type { DescribeRepository, RepositoryRemoval } from '../repositories.js'
+import type {
+  RetentionPage,
+  RetentionPosition,
+  RetentionSummary,
+  RetentionSurveyTerms,
+  RetentionTerms,
+} from '../retention.js'
+import type { BeginRun, Run, RunProgress, RunsQuery } from '../runs.js'
+import type { TagRemoval } from '../tags.js'
+import type {
+  ChangedTags,
+  ChangedTagsQuery,
+  RestoredTag,
+  RestoredTags,
+  RestoredTagsAt,
+  RestoreManifest,
+  RestoreRepository,
+  RestoreTag,
+  RestoreTagsAt,
+  RestoreTagsOf,
+} from '../undo.js'
+import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload, Upload } from '../uploads.js'
+import type { Viewer } from '../viewers.js'
+import { CollectReads } from './collect-reads.js'
 import { openForReading, reading, type Connection } from './connection.js'
 import { KeptTags } from './kept-tags.js'
 import { OriginReads } from './origin-reads.js'

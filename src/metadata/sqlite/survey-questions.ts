@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.js'
-import type { CollectionPlan, CollectTerms, MetadataStore, StoredBytes } from '../metadata-store.js'
+import type { CollectionPlan, CollectTerms, StoredBytes } from '../collecting.js'
+import type { MetadataStore } from '../metadata-store.js'
 import type {
   CheckedContents,
   CheckedRows,

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import { parsePattern } from '../../oci/patterns.js'
-import type { TagRules } from '../metadata-store.js'
+import type { TagRules } from '../tags.js'
 import type { Connection } from './connection.js'
 
 /** One tag of a repository. */

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Statement } from 'better-sqlite3'
-import type { Page, PageRequest, StoredManifest } from '../metadata-store.js'
+import type { StoredManifest } from '../manifests.js'
+import type { Page, PageRequest } from '../pages.js'
 import type { Connection } from './connection.js'
 import type { ManifestContents } from './manifest-contents.js'
 import { manifestColumns, manifestLease, type ManifestRow } from './manifest-rows.js'

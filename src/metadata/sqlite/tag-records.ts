@@ -3,7 +3,7 @@ import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import type { Tag } from '../../oci/reference.js'
 import type { TagRecord } from '../inspection.js'
-import type { Page, PageRequest } from '../metadata-store.js'
+import type { Page, PageRequest } from '../pages.js'
 import type { Connection } from './connection.js'
 import type { TagReads } from './tag-reads.js'
 

@@ -1,6 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import type { StoredToken, TokenKind, TokenRecord, TokenScope, TokensQuery } from '../accounts.js'
-import type { Page } from '../metadata-store.js'
+import type { Page } from '../pages.js'
 import { accountOf, type AccountRow } from './account-rows.js'
 import { accountUnknown } from './account-writes.js'
 import type { Connection } from './connection.js'

@@ -2,8 +2,8 @@ import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { Digest } from '../../oci/digest.js'
 import type { RepositoryName, Tag } from '../../oci/reference.js'
+import type { RepositoryRemoval } from '../repositories.js'
 import type {
-  RepositoryRemoval,
   RestoredTag,
   RestoredTags,
   RestoredTagsAt,
@@ -12,7 +12,7 @@ import type {
   RestoreTag,
   RestoreTagsAt,
   RestoreTagsOf,
-} from '../metadata-store.js'
+} from '../undo.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'
 import type { HistoryWrites } from './history-writes.js'

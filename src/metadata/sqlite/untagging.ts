@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { DeletedTags } from '../metadata-store.js'
+import type { DeletedTags } from '../manifests.js'
 import type { Connection } from './connection.js'
 import { pageOf } from './pages.js'
 

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload } from '../metadata-store.js'
+import type { AdvanceUpload, BeginCommit, OpenUpload, StoreUpload } from '../uploads.js'
 import type { Connection } from './connection.js'
 
 interface EndedUpload {

@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { StoredBytes } from '../metadata-store.js'
+import type { StoredBytes } from '../collecting.js'
 import type { Connection } from './connection.js'
 
 interface Sum {

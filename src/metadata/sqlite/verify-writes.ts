@@ -1,6 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.js'
-import type { DamagedBlob } from '../metadata-store.js'
+import type { DamagedBlob } from '../blobs.js'
 import type { RowRepair } from '../metadata-verification.js'
 import type { Connection } from './connection.js'
 import type { Counting } from './counting.js'

@@ -1,8 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Statement } from 'better-sqlite3'
-import { parsePattern, type Pattern } from '../../oci/patterns.js'
+import type { Pattern } from '../../oci/patterns.js'
 import type { RepositoryName } from '../../oci/reference.js'
-import type { Page, Viewer } from '../metadata-store.js'
+import type { Page } from '../pages.js'
+import { patternsOf, sightOf, type Viewer } from '../viewers.js'
 import type { Connection } from './connection.js'
 import { pageOf } from './pages.js'
 
@@ -70,11 +71,8 @@ export class VisibleRepositories {
 
   /** Of these names those that somebody may see. */
   visibleOf(viewer: Viewer, names: readonly RepositoryName[]): RepositoryName[] {
-    const patterns = patternsOf(viewer)
-    return names.filter(
-      (name) =>
-        patterns.some((pattern) => pattern.matches(name)) || this.#isPublic.get(name) !== undefined,
-    )
+    const sees = sightOf(viewer)
+    return names.filter((name) => sees(name) || this.#isPublic.get(name) !== undefined)
   }
 
   async list(viewer: Viewer, range: NameRange, limit: number): Promise<Page<RepositoryName>> {
@@ -135,17 +133,6 @@ export class VisibleRepositories {
       from = `${last}\0`
     }
   }
-}
-
-/** What they match is what their viewer may see. */
-function patternsOf({ patterns, within }: Viewer): Pattern[] {
-  const parsed = patterns.map(parsePattern)
-  if (within === undefined) return parsed
-  const others = within.map(parsePattern)
-  return parsed.map((pattern) => ({
-    ...pattern,
-    matches: (name) => pattern.matches(name) && others.some((other) => other.matches(name)),
-  }))
 }
 
 /** In order, and none within another. */

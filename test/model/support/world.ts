@@ -1,5 +1,5 @@
 import { RegistryError } from '../../../src/errors.js'
-import type { CollectTerms, ReviewPosition } from '../../../src/metadata/metadata-store.js'
+import type { CollectTerms, ReviewPosition } from '../../../src/metadata/collecting.js'
 import type { Digest } from '../../../src/oci/digest.js'
 import type { RepositoryName, Tag } from '../../../src/oci/reference.js'
 import { ABSENT } from '../../support/images.js'
