@@ -127,7 +127,10 @@ export async function tokenRoutes(
     // Who has shown a token keeps that one: it lasts as long as it was made for, and can be revoked.
     const isByPassword = isSignedIn(identity) && identity.tokenId === undefined
     const kept =
-      refreshToken ?? (isOffline && isByPassword ? await keep(identity, clientId) : undefined)
+      refreshToken ??
+      (isOffline && isByPassword
+        ? await keep(identity, { request: reply.request, clientId })
+        : undefined)
     return reply.send({
       token: signed.text,
       access_token: signed.text,
@@ -138,17 +141,31 @@ export async function tokenRoutes(
     })
   }
 
-  /** A refresh token for somebody who has just logged in. */
-  async function keep(identity: SignedIn, clientId: string | undefined): Promise<string> {
+  /**
+   * A refresh token for somebody who has just logged in.
+   *
+   * @returns undefined when it cannot be stored: clients then keep what they have shown
+   */
+  async function keep(
+    identity: SignedIn,
+    { request, clientId }: { request: FastifyRequest; clientId: string | undefined },
+  ): Promise<string | undefined> {
     const { id, text, secretHash } = createRefreshToken()
     const at = now()
-    await accounts.addToken({
-      ...{ id, secretHash, kind: 'refresh', account: identity.name, at, identity: identity.name },
-      epoch: identity.epoch,
-      description: (clientId ?? '').slice(0, 200),
-      expiresAt: at + refreshDays * dayMs,
-    })
-    return text
+    try {
+      await accounts.addToken({
+        ...{ id, secretHash, kind: 'refresh', account: identity.name, at, identity: identity.name },
+        epoch: identity.epoch,
+        description: (clientId ?? '').slice(0, 200),
+        expiresAt: at + refreshDays * dayMs,
+      })
+      return text
+    } catch (error) {
+      // A full disk must not keep anybody from logging in, and so from reading.
+      if (!(error instanceof RegistryError) || error.statusCode < 500) throw error
+      request.log.warn({ err: error }, 'a login could not be given a refresh token')
+      return undefined
+    }
   }
 }
 

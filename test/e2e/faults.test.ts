@@ -1,4 +1,4 @@
-import { readdir, readlink, rm, statfs, writeFile } from 'node:fs/promises'
+import { readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
@@ -9,6 +9,7 @@ import { startBerth, type Berth } from './support/berth.js'
 import { Daemon } from './support/daemon.js'
 import { MIB, newFile } from './support/images.js'
 import { run } from './support/run.js'
+import { leaveFree, noFloor, smallDisk } from './support/small-disk.js'
 import { systemCallsDuring } from './support/system-calls.js'
 
 const name = 'team/app'
@@ -49,25 +50,6 @@ async function patch(
   const session = await fetch(location)
   return { status, received: session.headers.get('range') }
 }
-
-/** Fills a disk, or empties it again, until it has so much room. */
-async function leaveFree(disk: string, freeBytes: number): Promise<void> {
-  const ballast = path.join(disk, 'ballast')
-  await rm(ballast, { force: true })
-  const { bavail, bsize } = await statfs(disk)
-  await writeFile(ballast, new Uint8Array(Math.max(0, bavail * bsize - freeBytes)))
-}
-
-/** A real file system with so much room, gone with the test. */
-async function smallDisk(sizeBytes: number): Promise<string> {
-  const directory = await temporaryDirectory()
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory])
-  onTestFinished(async () => void (await run('umount', ['--lazy', directory])))
-  return directory
-}
-
-/** The disk may fill up to its last byte. */
-const noFloor = { BERTH_STORAGE_RESERVE_BYTES: '0' }
 
 describe('a disk that is full', () => {
   it('refuses pushes with 507 and a sentence, serves reads, and recovers with room', async () => {

@@ -162,21 +162,6 @@ describe.each(['both', 'only'] as const)('a port with http.tls.mode %s', (mode) 
     await expect(old).rejects.toThrow()
   })
 
-  it('cuts a client that says nothing, or not enough for a handshake, and nobody else', async () => {
-    const server = await startTlsServer(mode)
-    // Enough for one who does not wait, and seen in the order in which they have come.
-    server.app.server.headersTimeout = 1500
-
-    const talking = await overTls(server)
-    const silent = await RawConnection.open(server.port)
-    const inHandshake = await RawConnection.open(server.port)
-    inHandshake.write(Buffer.of(0x16, 3, 1))
-    await Promise.all([silent.closed(), inHandshake.closed()])
-
-    talking.write(ping)
-    expect((await talking.answer()).status).toBe(200)
-  })
-
   it('is not held up by clients that say nothing when it closes', async () => {
     const server = await startTlsServer(mode, { config: { http: { shutdownSeconds: 15 } } })
     const silent = await connected(server)
