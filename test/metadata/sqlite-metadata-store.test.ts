@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, onTestFinished } from 'vitest'
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/sqlite-metadata-store.js'
-import { temporaryDirectory } from '../support/directories.js'
+import { makeDirectory, removeDirectory, temporaryDirectory } from '../support/directories.js'
 import { accountsContract } from './accounts-contract.js'
 import { auditContract } from './audit-contract.js'
 import { inspectionContract } from './inspection-contract.js'
@@ -87,7 +85,7 @@ class ReusedStore {
   }
 
   static async open(): Promise<ReusedStore> {
-    const directory = await mkdtemp(path.join(tmpdir(), 'berth-test-'))
+    const directory = await makeDirectory()
     const file = path.join(directory, 'berth.db')
     return new ReusedStore(directory, file, await SqliteMetadataStore.open({ file }))
   }
@@ -108,6 +106,6 @@ class ReusedStore {
   async close(): Promise<void> {
     this.#connection.close()
     await this.store.close()
-    await rm(this.#directory, { recursive: true, force: true })
+    await removeDirectory(this.#directory)
   }
 }

@@ -5,7 +5,16 @@ import { onTestFinished } from 'vitest'
 
 /** An empty folder that is gone when the test is over. */
 export async function temporaryDirectory(parent = tmpdir()): Promise<string> {
-  const directory = await mkdtemp(path.join(parent, 'berth-test-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const directory = await makeDirectory(parent)
+  onTestFinished(() => removeDirectory(directory))
   return directory
+}
+
+/** An empty folder, for several tests: whoever makes it has to remove it. */
+export function makeDirectory(parent = tmpdir()): Promise<string> {
+  return mkdtemp(path.join(parent, 'berth-test-'))
+}
+
+export function removeDirectory(directory: string): Promise<void> {
+  return rm(directory, { recursive: true, force: true })
 }
