@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { onTestFinished } from 'vitest'
+import { whenFinished } from './side-by-side.js'
 
 /** An empty folder that is gone when the test is over. */
 export async function temporaryDirectory(parent = tmpdir()): Promise<string> {
   const directory = await makeDirectory(parent)
-  onTestFinished(() => removeDirectory(directory))
+  whenFinished(() => removeDirectory(directory))
   return directory
 }
 

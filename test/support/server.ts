@@ -1,13 +1,14 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pino, type Logger } from 'pino'
-import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { loadConfig, type Config } from '../../src/config.js'
 import type { DurabilityLostError } from '../../src/errors.js'
 import { readOperatorFile } from '../../src/operator-file.js'
 import { startServer, type Server } from '../../src/server.js'
 import { makeDirectory, removeDirectory, temporaryDirectory } from './directories.js'
+import { whenFinished } from './side-by-side.js'
 
 type Overrides = {
   readonly [Group in keyof Config]?: Config[Group] extends readonly unknown[]
@@ -46,7 +47,7 @@ export function operatorTokenOf(app: FastifyInstance): string | undefined {
 export async function startTestServer(options: StartOptions = {}): Promise<TestServer> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
   const started = await startIn(dataDirectory, options)
-  onTestFinished(() => started.server.close())
+  whenFinished(() => started.server.close())
   return started
 }
 
