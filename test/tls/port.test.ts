@@ -7,7 +7,10 @@ import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import { bytesOf, pushBlob, sha256 } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
+import { runSideBySide } from '../support/side-by-side.js'
 import { makeClientCertificate, startTlsServer, type TlsServer } from '../support/tls.js'
+
+runSideBySide()
 
 const name = 'team/app'
 const ping = 'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -162,20 +165,32 @@ describe.each(['both', 'only'] as const)('a port with http.tls.mode %s', (mode) 
     await expect(old).rejects.toThrow()
   })
 
-  it('cuts a client that says nothing, or not enough for a handshake, and nobody else', async () => {
-    const server = await startTlsServer(mode)
-    // Enough for one who does not wait, and seen in the order in which they have come.
-    server.app.server.headersTimeout = 1500
+  it.concurrent('closes a connection on which nothing moves', async () => {
+    const server = await startTlsServer(mode, { config: { http: { idleSeconds: 1 } } })
+    const connection = await overTls(server)
 
-    const talking = await overTls(server)
-    const silent = await RawConnection.open(server.port)
-    const inHandshake = await RawConnection.open(server.port)
-    inHandshake.write(Buffer.of(0x16, 3, 1))
-    await Promise.all([silent.closed(), inHandshake.closed()])
+    connection.write('GET /v2/ HTTP/1.1\r\n')
 
-    talking.write(ping)
-    expect((await talking.answer()).status).toBe(200)
+    await connection.closed()
   })
+
+  it.concurrent(
+    'cuts a client that says nothing, or not enough for a handshake, and nobody else',
+    async () => {
+      const server = await startTlsServer(mode)
+      // Enough for one who does not wait, and seen in the order in which they have come.
+      server.app.server.headersTimeout = 1500
+
+      const talking = await overTls(server)
+      const silent = await RawConnection.open(server.port)
+      const inHandshake = await RawConnection.open(server.port)
+      inHandshake.write(Buffer.of(0x16, 3, 1))
+      await Promise.all([silent.closed(), inHandshake.closed()])
+
+      talking.write(ping)
+      expect((await talking.answer()).status).toBe(200)
+    },
+  )
 
   it('is not held up by clients that say nothing when it closes', async () => {
     const server = await startTlsServer(mode, { config: { http: { shutdownSeconds: 15 } } })
@@ -223,15 +238,6 @@ describe.each(['both', 'only'] as const)('a port with http.tls.mode %s', (mode) 
 
     second?.write(ping)
     expect((await second?.answer())?.status).toBe(200)
-  })
-
-  it('closes a connection on which nothing moves', async () => {
-    const server = await startTlsServer(mode, { config: { http: { idleSeconds: 1 } } })
-    const connection = await overTls(server)
-
-    connection.write('GET /v2/ HTTP/1.1\r\n')
-
-    await connection.closed()
   })
 })
 
