@@ -51,13 +51,12 @@ afterAll(async () => {
   for (const reused of idle.splice(0)) await reused.close()
 })
 
-/** What a new database has too, the version that only ever grows, and what belongs to SQLite. */
+/** What a new database has too, and the version that only ever grows. */
 const KEPT: ReadonlySet<string> = new Set([
   'schema_migrations',
   'origin',
   'access_version',
   'sqlite_schema',
-  'sqlite_sequence',
 ])
 
 /** A store for several tests, one after the other. */
