@@ -1,6 +1,6 @@
 import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { hexOf, type Digest } from '../../src/oci/digest.js'
 import {
   ABSENT,
@@ -13,7 +13,15 @@ import {
   sha256,
   sha512,
 } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { ownName, sharedTestServer, startTestServer } from '../support/server.js'
+
+const registry = sharedTestServer()
+
+/** The repository of a test that pushes more than the others do, or deletes. */
+let name = ''
+beforeEach(() => {
+  name = ownName()
+})
 
 const big = bytesOf(100_000)
 
@@ -31,7 +39,7 @@ describe.each([
   const url = `/v2/team/app/blobs/${digest}`
 
   it('comes back byte by byte, with the headers clients need', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject(url)
@@ -51,7 +59,7 @@ describe.each([
   })
 
   it('answers HEAD with the headers of GET and no body', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({ method: 'HEAD', url })
@@ -75,7 +83,7 @@ describe.each([
     [`bytes=-${bytes.length * 2}`, 0, bytes.length - 1],
     ['Bytes = 3-3', 3, 3],
   ])('gives the part that %s asks for', async (range, first, last) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({ url, headers: { range } })
@@ -99,7 +107,7 @@ describe.each([
     'bytes=1e3-',
     'bytes=99999999999999999999-',
   ])('refuses %s with 416, the size, and the length of the error itself', async (range) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({ url, headers: { range } })
@@ -111,7 +119,7 @@ describe.each([
   })
 
   it('answers several ranges with all of them', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({ url, headers: { range: 'bytes=0-9, 20-29,-10' } })
@@ -138,7 +146,7 @@ describe.each([
     ['parts that overlap to more than the whole', 'bytes=0-,0-'],
     ['more parts than a client has a reason to ask for', `bytes=${'0-0,'.repeat(1024)}1-1`],
   ])('answers %s with the whole blob', async (_case, range) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({ url, headers: { range } })
@@ -150,7 +158,7 @@ describe.each([
   it.each([`"${digest}"`, digest, `W/"${digest}"`, '*', `"other", "${digest}"`])(
     'answers 304 to If-None-Match: %s',
     async (ifNoneMatch) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       await pushBlob(app, 'team/app', bytes)
 
       for (const method of ['GET', 'HEAD'] as const) {
@@ -168,7 +176,7 @@ describe.each([
   )
 
   it('answers 200 to an If-None-Match of something else', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({ url, headers: { 'if-none-match': `"${ABSENT}"` } })
@@ -182,7 +190,7 @@ describe.each([
     [`"${ABSENT}"`, 200],
     ['Wed, 21 Oct 2015 07:28:00 GMT', 200],
   ])('takes If-Range: %s as a condition for the range', async (ifRange, status) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/app', bytes)
 
     const response = await app.inject({
@@ -196,13 +204,14 @@ describe.each([
 
 describe('reading a blob', () => {
   it('is 404 in a repository that does not have it, also when another has', async () => {
-    const { app } = await startTestServer()
-    const digest = await pushBlob(app, 'team/app', 'bytes')
-    await pushBlob(app, 'team/other', 'other bytes')
+    const { app } = registry
+    const digest = await pushBlob(app, name, 'bytes')
+    const other = ownName()
+    await pushBlob(app, other, 'other bytes')
 
-    const elsewhere = await app.inject(`/v2/team/other/blobs/${digest}`)
-    const nowhere = await app.inject(`/v2/team/none/blobs/${digest}`)
-    const absent = await app.inject(`/v2/team/app/blobs/${ABSENT}`)
+    const elsewhere = await app.inject(`/v2/${other}/blobs/${digest}`)
+    const nowhere = await app.inject(`/v2/${ownName()}/blobs/${digest}`)
+    const absent = await app.inject(`/v2/${name}/blobs/${ABSENT}`)
 
     expect(elsewhere.statusCode).toBe(404)
     expect(codesOf(elsewhere)).toEqual(['BLOB_UNKNOWN'])
@@ -212,52 +221,52 @@ describe('reading a blob', () => {
   })
 
   it('is 400 for a malformed digest, and 404 for an algorithm nobody here can compute', async () => {
-    const { app } = await startTestServer()
-    await pushBlob(app, 'team/app', 'bytes')
+    const { app } = registry
+    await pushBlob(app, name, 'bytes')
 
     for (const digest of ['sha256:abc', `sha256:${'A'.repeat(64)}`, 'nonsense', 'sha256:', ':x']) {
-      const response = await app.inject(`/v2/team/app/blobs/${digest}`)
+      const response = await app.inject(`/v2/${name}/blobs/${digest}`)
       expect(response.statusCode).toBe(400)
       expect(codesOf(response)).toEqual(['DIGEST_INVALID'])
     }
-    const foreign = await app.inject(`/v2/team/app/blobs/blake3:${'0'.repeat(64)}`)
+    const foreign = await app.inject(`/v2/${name}/blobs/blake3:${'0'.repeat(64)}`)
     expect(foreign.statusCode).toBe(404)
   })
 
   it('does not serve manifests as blobs, nor blobs as manifests', async () => {
-    const { app } = await startTestServer()
-    const { digest } = await pushImage(app, 'team/app', 'v1')
+    const { app } = registry
+    const { digest } = await pushImage(app, name, 'v1')
 
-    expect((await app.inject(`/v2/team/app/blobs/${digest}`)).statusCode).toBe(404)
-    expect((await app.inject(`/v2/team/app/manifests/${sha256('layer')}`)).statusCode).toBe(404)
+    expect((await app.inject(`/v2/${name}/blobs/${digest}`)).statusCode).toBe(404)
+    expect((await app.inject(`/v2/${name}/manifests/${sha256('layer')}`)).statusCode).toBe(404)
   })
 
   it('knows a blob by its sha512 digest where it was pushed so', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const digest = sha512(big)
-    await pushBlob(app, 'team/app', big, digest)
+    await pushBlob(app, name, big, digest)
 
-    const response = await app.inject(`/v2/team/app/blobs/${digest}`)
+    const response = await app.inject(`/v2/${name}/blobs/${digest}`)
 
     expect(response.statusCode).toBe(200)
     expect(response.headers['docker-content-digest']).toBe(digest)
     expect(response.rawPayload.equals(big)).toBe(true)
-    expect((await app.inject(`/v2/team/app/blobs/${sha256(big)}`)).statusCode).toBe(404)
+    expect((await app.inject(`/v2/${name}/blobs/${sha256(big)}`)).statusCode).toBe(404)
   })
 
   it('takes a digest that is percent-encoded in the path', async () => {
-    const { app } = await startTestServer()
-    const digest = await pushBlob(app, 'team/app', 'bytes')
+    const { app } = registry
+    const digest = await pushBlob(app, name, 'bytes')
 
-    const response = await app.inject(`/v2/team/app/blobs/${encodeURIComponent(digest)}`)
+    const response = await app.inject(`/v2/${name}/blobs/${encodeURIComponent(digest)}`)
 
     expect(response.statusCode).toBe(200)
   })
 
   it('serves the empty blob, and has no range of it', async () => {
-    const { app } = await startTestServer()
-    const digest = await pushBlob(app, 'team/app', '')
-    const url = `/v2/team/app/blobs/${digest}`
+    const { app } = registry
+    const digest = await pushBlob(app, name, '')
+    const url = `/v2/${name}/blobs/${digest}`
 
     const whole = await app.inject(url)
     const part = await app.inject({ url, headers: { range: 'bytes=0-' } })
@@ -292,14 +301,16 @@ describe('a blob file that is damaged', () => {
   ])(
     'when %s is never answered with 200, counts as absent, and heals with the next push',
     async (_how, damage) => {
-      const { app, dataDirectory } = await startTestServer()
-      const digest = await pushBlob(app, 'team/app', big)
-      const url = `/v2/team/app/blobs/${digest}`
+      const { app, dataDirectory } = registry
+      // Nobody else has these.
+      const bytes = bytesOf(100_000, name)
+      const digest = await pushBlob(app, name, bytes)
+      const url = `/v2/${name}/blobs/${digest}`
       await damage(fileOf(dataDirectory, digest))
 
       const read = await app.inject(url)
       const head = await app.inject({ method: 'HEAD', url })
-      await pushBlob(app, 'team/app', big)
+      await pushBlob(app, name, bytes)
       const healed = await app.inject(url)
 
       expect(read.statusCode).toBe(404)
@@ -307,7 +318,7 @@ describe('a blob file that is damaged', () => {
       expect(read.body).not.toContain(dataDirectory)
       expect(head.statusCode).toBe(404)
       expect(healed.statusCode).toBe(200)
-      expect(healed.rawPayload.equals(big)).toBe(true)
+      expect(healed.rawPayload.equals(bytes)).toBe(true)
     },
   )
 })
@@ -316,16 +327,15 @@ describe('a blob whose file a server in front sends', () => {
   const digest = sha256(big)
   const url = `/v2/team/app/blobs/${digest}`
 
-  async function startBehind(accelRedirect = '/berth-blobs') {
-    const started = await startTestServer({ config: { storage: { accelRedirect } } })
-    await pushBlob(started.app, 'team/app', big)
-    return started
-  }
+  const behind = (accelRedirect: string) => ({ config: { storage: { accelRedirect } } })
+  const server = sharedTestServer(behind('/berth-blobs'))
+  beforeEach(() => pushBlob(server.app, 'team/app', big))
 
   it.each(['/berth-blobs', '/berth-blobs/', '/a/b-c_d.e'])(
     'is answered with its place below %s and no bytes, whatever ranges are wanted',
     async (prefix) => {
-      const { app, dataDirectory } = await startBehind(prefix)
+      const { app, dataDirectory } = await startTestServer(behind(prefix))
+      await pushBlob(app, 'team/app', big)
       const wanted = [{}, { range: 'bytes=0-9' }, { range: 'bytes=0-9,20-29' }]
 
       const responses = await Promise.all(wanted.map((headers) => app.inject({ url, headers })))
@@ -351,7 +361,7 @@ describe('a blob whose file a server in front sends', () => {
   )
 
   it('is found by its sha512 digest as well', async () => {
-    const { app } = await startBehind()
+    const { app } = server
     const other = sha512(big)
     await pushBlob(app, 'team/app', big, other)
 
@@ -362,7 +372,7 @@ describe('a blob whose file a server in front sends', () => {
   })
 
   it('is answered with its bytes when it is inline', async () => {
-    const { app } = await startBehind()
+    const { app } = server
     const small = await pushBlob(app, 'team/app', 'small')
 
     const response = await app.inject(`/v2/team/app/blobs/${small}`)
@@ -374,7 +384,7 @@ describe('a blob whose file a server in front sends', () => {
   it.each([{ 'if-match': '"x"' }, { 'if-unmodified-since': 'Sat, 21 Nov 2026 00:00:00 GMT' }])(
     'is answered with its bytes when that server would refuse: %j',
     async (headers) => {
-      const { app } = await startBehind()
+      const { app } = server
 
       const response = await app.inject({ url, headers })
 
@@ -384,7 +394,7 @@ describe('a blob whose file a server in front sends', () => {
   )
 
   it('is told about and refused as ever', async () => {
-    const { app } = await startBehind()
+    const { app } = server
 
     const head = await app.inject({ method: 'HEAD', url })
     const known = await app.inject({ url, headers: { 'if-none-match': `"${digest}"` } })
@@ -402,7 +412,8 @@ describe('a blob whose file a server in front sends', () => {
     ['missing', (file: string) => rm(file)],
     ['too short', (file: string) => truncate(file, 10)],
   ])('is 404 when it is %s, counts as absent, and heals with the next push', async (_, damage) => {
-    const { app, dataDirectory } = await startBehind()
+    const { app, dataDirectory } = await startTestServer(behind('/berth-blobs'))
+    await pushBlob(app, 'team/app', big)
     await damage(fileOf(dataDirectory, digest))
 
     const read = await app.inject(url)
@@ -419,46 +430,47 @@ describe('a blob whose file a server in front sends', () => {
 
 describe('DELETE of a blob', () => {
   it('takes it from this repository alone', async () => {
-    const { app } = await startTestServer()
-    const digest = await pushBlob(app, 'team/app', 'bytes')
-    await pushBlob(app, 'team/other', 'bytes')
+    const { app } = registry
+    const digest = await pushBlob(app, name, 'bytes')
+    const other = ownName()
+    await pushBlob(app, other, 'bytes')
 
-    const response = await app.inject({ method: 'DELETE', url: `/v2/team/app/blobs/${digest}` })
+    const response = await app.inject({ method: 'DELETE', url: `/v2/${name}/blobs/${digest}` })
 
     expect(response.statusCode).toBe(202)
     expect(response.headers['content-length']).toBe('0')
-    expect((await app.inject(`/v2/team/app/blobs/${digest}`)).statusCode).toBe(404)
-    expect((await app.inject(`/v2/team/other/blobs/${digest}`)).statusCode).toBe(200)
+    expect((await app.inject(`/v2/${name}/blobs/${digest}`)).statusCode).toBe(404)
+    expect((await app.inject(`/v2/${other}/blobs/${digest}`)).statusCode).toBe(200)
   })
 
   it('can be followed by the same push again', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     for (let round = 0; round < 3; round++) {
-      const digest = await pushBlob(app, 'team/app', '{}')
-      const url = `/v2/team/app/blobs/${digest}`
+      const digest = await pushBlob(app, name, '{}')
+      const url = `/v2/${name}/blobs/${digest}`
       expect((await app.inject({ method: 'DELETE', url })).statusCode).toBe(202)
       expect((await app.inject(url)).statusCode).toBe(404)
     }
   })
 
   it('is 404 for what is not there', async () => {
-    const { app } = await startTestServer()
-    await pushBlob(app, 'team/app', 'bytes')
+    const { app } = registry
+    await pushBlob(app, name, 'bytes')
 
-    const blob = await app.inject({ method: 'DELETE', url: `/v2/team/app/blobs/${ABSENT}` })
-    const name = await app.inject({ method: 'DELETE', url: `/v2/team/none/blobs/${ABSENT}` })
+    const blob = await app.inject({ method: 'DELETE', url: `/v2/${name}/blobs/${ABSENT}` })
+    const nowhere = await app.inject({ method: 'DELETE', url: `/v2/${ownName()}/blobs/${ABSENT}` })
 
     expect([blob.statusCode, ...codesOf(blob)]).toEqual([404, 'BLOB_UNKNOWN'])
-    expect([name.statusCode, ...codesOf(name)]).toEqual([404, 'NAME_UNKNOWN'])
+    expect([nowhere.statusCode, ...codesOf(nowhere)]).toEqual([404, 'NAME_UNKNOWN'])
   })
 
   it('is refused with 405 while a manifest needs the blob, and possible after it', async () => {
-    const { app } = await startTestServer()
-    const { digest } = await pushImage(app, 'team/app', 'v1')
-    const url = `/v2/team/app/blobs/${sha256('layer')}`
+    const { app } = registry
+    const { digest } = await pushImage(app, name, 'v1')
+    const url = `/v2/${name}/blobs/${sha256('layer')}`
 
     const refused = await app.inject({ method: 'DELETE', url })
-    await app.inject({ method: 'DELETE', url: `/v2/team/app/manifests/${digest}` })
+    await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/${digest}` })
     const done = await app.inject({ method: 'DELETE', url })
 
     expect([refused.statusCode, ...codesOf(refused)]).toEqual([405, 'UNSUPPORTED'])
@@ -468,43 +480,44 @@ describe('DELETE of a blob', () => {
 
   it('is possible although a manifest needs the blob when the configuration says so', async () => {
     const { app } = await startTestServer({ config: { deletes: { referencedBlobs: 'allow' } } })
-    await pushImage(app, 'team/app', 'v1')
+    await pushImage(app, name, 'v1')
 
     const response = await app.inject({
       method: 'DELETE',
-      url: `/v2/team/app/blobs/${sha256('layer')}`,
+      url: `/v2/${name}/blobs/${sha256('layer')}`,
     })
 
     expect(response.statusCode).toBe(202)
   })
 
   it('leaves a mounted blob where it was mounted', async () => {
-    const { app } = await startTestServer()
-    const digest = await pushBlob(app, 'team/app', 'bytes')
+    const { app } = registry
+    const digest = await pushBlob(app, name, 'bytes')
+    const copy = ownName()
     await app.inject({
       method: 'POST',
-      url: `/v2/team/copy/blobs/uploads/?mount=${digest}&from=team/app`,
+      url: `/v2/${copy}/blobs/uploads/?mount=${digest}&from=${name}`,
     })
 
-    await app.inject({ method: 'DELETE', url: `/v2/team/app/blobs/${digest}` })
+    await app.inject({ method: 'DELETE', url: `/v2/${name}/blobs/${digest}` })
 
-    expect((await app.inject(`/v2/team/copy/blobs/${digest}`)).body).toBe('bytes')
+    expect((await app.inject(`/v2/${copy}/blobs/${digest}`)).body).toBe('bytes')
   })
 })
 
 describe('a push against a delete of the same blob', () => {
   it('leaves either a manifest whose blobs are there, or none', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     for (let round = 0; round < 20; round++) {
-      const manifest = await prepareImage(app, 'team/app')
-      const layer = `/v2/team/app/blobs/${sha256('layer')}`
+      const manifest = await prepareImage(app, name)
+      const layer = `/v2/${name}/blobs/${sha256('layer')}`
 
       const [put, removal] = await Promise.all([
-        putManifest(app, 'team/app', 'v1', manifest),
+        putManifest(app, name, 'v1', manifest),
         app.inject({ method: 'DELETE', url: layer }),
       ])
 
-      const pulled = await app.inject(`/v2/team/app/manifests/v1`)
+      const pulled = await app.inject(`/v2/${name}/manifests/v1`)
       if (put.statusCode === 201) {
         expect(removal.statusCode).toBe(405)
         expect(pulled.statusCode).toBe(200)
@@ -514,7 +527,7 @@ describe('a push against a delete of the same blob', () => {
         expect(codesOf(put)).toEqual(['MANIFEST_BLOB_UNKNOWN'])
         expect(pulled.statusCode).toBe(404)
       }
-      await app.inject({ method: 'DELETE', url: `/v2/team/app/manifests/${sha256(manifest)}` })
+      await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/${sha256(manifest)}` })
     }
   })
 })

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { Digest } from '../../src/oci/digest.js'
 import {
   ABSENT,
@@ -17,9 +17,15 @@ import {
   sha256,
   sha512,
 } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { ownName, sharedTestServer } from '../support/server.js'
 
-const name = 'conformance/suite'
+const registry = sharedTestServer()
+
+/** The repository of a test. */
+let name = ''
+beforeEach(() => {
+  name = ownName('conformance/suite')
+})
 
 /** The ways a client can bring a blob; each gives the answer to its last request. */
 const UPLOADS: Record<
@@ -100,7 +106,7 @@ function finish(
 /** What the official suite insists on beyond the text of the specification, number by number. */
 describe('the conformance suite', () => {
   it('1: asks for the referrers of a random digest in a repository that does not exist', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const referrers = await app.inject(`/v2/${name}/referrers/${ABSENT}`)
     const tags = await app.inject(`/v2/${name}/tags/list`)
@@ -113,7 +119,7 @@ describe('the conformance suite', () => {
   it.each(Object.entries(UPLOADS))(
     '2, 3, 7: fetches the Location of every blob brought by %s, in both algorithms',
     async (_way, upload) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       for (const bytes of [Buffer.alloc(0), Buffer.from('{}'), bytesOf(500), bytesOf(150_000)]) {
         for (const digest of [sha256(bytes), sha512(bytes)]) {
           const pushed = await upload(app, bytes, digest)
@@ -131,7 +137,7 @@ describe('the conformance suite', () => {
   )
 
   it('2, 3: fetches the Location of manifests and mounts, in both algorithms', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     for (const digestOf of [sha256, sha512]) {
       const config = await pushBlob(app, name, '{}', digestOf('{}'))
       const mounted = await app.inject({
@@ -161,7 +167,7 @@ describe('the conformance suite', () => {
   })
 
   it('4: sends chunks out of order, and goes on in the same session', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const bytes = bytesOf(1000)
     const location = await begin(app)
 
@@ -187,7 +193,7 @@ describe('the conformance suite', () => {
   })
 
   it('5: mounts a blob that the source lacks, and uploads it in the session it gets', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const mount = await app.inject({
       method: 'POST',
@@ -199,7 +205,7 @@ describe('the conformance suite', () => {
   })
 
   it('6: asks for ranges, of which some are not there', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const bytes = bytesOf(1000)
     const digest = await pushBlob(app, name, bytes)
     const range = (text: string) =>
@@ -215,7 +221,7 @@ describe('the conformance suite', () => {
   })
 
   it.each(Object.entries(UPLOADS))('8: brings a wrong digest by %s', async (_way, upload) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     for (const digest of [ABSENT, sha512('other'), 'sha256:baddigeststring']) {
       expect((await upload(app, bytesOf(500), digest)).statusCode).toBe(400)
@@ -223,7 +229,7 @@ describe('the conformance suite', () => {
   })
 
   it('8: pushes a manifest with two more spaces under its old digest', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
 
     const spaced = await putManifest(app, name, sha256(manifest), `${manifest}  `)
@@ -233,7 +239,7 @@ describe('the conformance suite', () => {
   })
 
   it('9: pushes an index with a subject by tag, whose children have it as well', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const subject = descriptor('the subject', OCI_MANIFEST)
     const children = []
     for (const layer of ['a', 'b']) {
@@ -257,7 +263,7 @@ describe('the conformance suite', () => {
   })
 
   it('10: pushes manifests of every odd kind', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const external = {
       ...descriptor('never uploaded', 'application/vnd.oci.image.layer.nondistributable.v1.tar'),
       urls: ['https://example.com/layer'],
@@ -288,7 +294,7 @@ describe('the conformance suite', () => {
   })
 
   it('11: sends Accept as two header lines', async () => {
-    const { app, url } = await startTestServer()
+    const { app, url } = registry
     await pushImage(app, name, 'v1')
 
     const response = await fetch(`${url}/v2/${name}/manifests/v1`, {
@@ -302,7 +308,7 @@ describe('the conformance suite', () => {
   })
 
   it('12: deletes tags, then manifests with parents first, then blobs', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest, manifest } = await pushImage(app, name, 'v1')
     const index = indexOf([{ digest, size: manifest.length }])
     await putManifest(app, name, 'all', index, { contentType: OCI_INDEX })

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { ABSENT, codesOf, pushImage, sha256 } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer } from '../support/server.js'
+
+/** What is asked of it here is nowhere, or may be there already. */
+const registry = sharedTestServer()
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -23,7 +26,7 @@ const ENDPOINTS: readonly [string, readonly string[]][] = [
 
 describe.each(ENDPOINTS)('%s', (url, allowed) => {
   it.each(METHODS)('answers %s, or 405 with what is allowed', async (method) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject({ method, url })
 
@@ -57,7 +60,7 @@ describe('a path that is no endpoint', () => {
     '/v3/',
     '/console',
   ])('%s is 404 in the form of errors that clients read', async (url) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject(url)
 
@@ -70,7 +73,7 @@ describe('a path that is no endpoint', () => {
 
 describe('a body of any type where nothing takes one', () => {
   it.each(['garbage', 'application/json', ''])('changes no answer: "%s"', async (contentType) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const post = (url: string) =>
       app.inject({ method: 'POST', url, headers: { 'content-type': contentType }, payload: '{' })
 
@@ -84,7 +87,7 @@ describe('a URL that cannot be read', () => {
   it.each(['/v2/a/manifests/%zz', '/v2/a/blobs/%', '/v2/%ff/tags/list', '/%E0%A4%A'])(
     '%s is 400 in the form of errors that clients read',
     async (url) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       const response = await app.inject(url)
 
@@ -95,7 +98,7 @@ describe('a URL that cannot be read', () => {
   )
 
   it('is 414 when it is too long', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject(`/v2/_catalog?x=${'x'.repeat(40_000)}`)
 
@@ -108,7 +111,7 @@ describe('the type of a body', () => {
   it.each(['garbage', 'a/b; charset', '/', ';', 'multipart/form-data', 'application/json'])(
     '%s does not matter to uploads',
     async (contentType) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       const response = await app.inject({
         method: 'POST',
@@ -122,7 +125,7 @@ describe('the type of a body', () => {
   )
 
   it('that is garbage is refused for manifests as any unknown type is', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject({
       method: 'PUT',

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { codesOf, indexOf, OCI_INDEX, pushBlob, pushImage, putManifest } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { ownName, sharedTestServer, startTestServer } from '../support/server.js'
 
 /** One that the catalog shows. */
 const makeRepository = (app: FastifyInstance, name: string) =>
@@ -67,24 +67,32 @@ async function walk(app: FastifyInstance, start: string, member: 'tags' | 'repos
 }
 
 describe('the tag list', () => {
-  it('is in byte order, and exactly JSON', async () => {
-    const { app } = await startTestServer()
-    await tag(app, 'team/app', TAGS)
+  const registry = sharedTestServer()
 
-    const response = await app.inject('/v2/team/app/tags/list')
+  /** The repository of a test. */
+  let name = ''
+  beforeEach(() => {
+    name = ownName()
+  })
+
+  it('is in byte order, and exactly JSON', async () => {
+    const { app } = registry
+    await tag(app, name, TAGS)
+
+    const response = await app.inject(`/v2/${name}/tags/list`)
 
     expect(response.headers['content-type']).toBe('application/json')
-    expect(response.json()).toEqual({ name: 'team/app', tags: [...TAGS].sort(byBytes) })
+    expect(response.json()).toEqual({ name, tags: [...TAGS].sort(byBytes) })
     expect(response.headers.link).toBeUndefined()
   })
 
   it.each([1, 2, 3, TAGS.length - 1, TAGS.length, TAGS.length + 1])(
     'has every tag once in pages of %i, and no link on the last',
     async (n) => {
-      const { app } = await startTestServer()
-      await tag(app, 'team/app', TAGS)
+      const { app } = registry
+      await tag(app, name, TAGS)
 
-      const { entries, pages } = await walk(app, `/v2/team/app/tags/list?n=${n}&ns=x`, 'tags')
+      const { entries, pages } = await walk(app, `/v2/${name}/tags/list?n=${n}&ns=x`, 'tags')
 
       expect(entries).toEqual([...TAGS].sort(byBytes))
       expect(pages).toBe(Math.ceil(TAGS.length / n))
@@ -92,11 +100,11 @@ describe('the tag list', () => {
   )
 
   it('begins behind last, which need not exist, also without n', async () => {
-    const { app } = await startTestServer()
-    await tag(app, 'team/app', ['a', 'b', 'c'])
+    const { app } = registry
+    await tag(app, name, ['a', 'b', 'c'])
 
     const after = async (last: string) =>
-      (await app.inject(`/v2/team/app/tags/list?last=${last}`)).json<{ tags: string[] }>().tags
+      (await app.inject(`/v2/${name}/tags/list?last=${last}`)).json<{ tags: string[] }>().tags
 
     expect(await after('a')).toEqual(['b', 'c'])
     expect(await after('aa')).toEqual(['b', 'c'])
@@ -106,33 +114,33 @@ describe('the tag list', () => {
   })
 
   it('is empty without a link for n=0', async () => {
-    const { app } = await startTestServer()
-    await tag(app, 'team/app', ['a', 'b'])
+    const { app } = registry
+    await tag(app, name, ['a', 'b'])
 
-    const response = await app.inject('/v2/team/app/tags/list?n=0')
+    const response = await app.inject(`/v2/${name}/tags/list?n=0`)
 
-    expect(response.json()).toEqual({ name: 'team/app', tags: [] })
+    expect(response.json()).toEqual({ name, tags: [] })
     expect(response.headers.link).toBeUndefined()
   })
 
   it('keeps other parameters in its link, and encodes what needs it', async () => {
-    const { app } = await startTestServer()
-    await tag(app, 'team/app', ['a', 'b'])
+    const { app } = registry
+    await tag(app, name, ['a', 'b'])
 
-    const response = await app.inject('/v2/team/app/tags/list?n=1&ns=docker.io%2Fx')
+    const response = await app.inject(`/v2/${name}/tags/list?n=1&ns=docker.io%2Fx`)
 
     expect(response.headers.link).toBe(
-      '</v2/team/app/tags/list?n=1&ns=docker.io%2Fx&last=a>; rel="next"',
+      `</v2/${name}/tags/list?n=1&ns=docker.io%2Fx&last=a>; rel="next"`,
     )
   })
 
   it.each(['-1', 'x', '', '1.5', '0x10', '1e3', '%20', '1&n=2', '1&last=a&last=b'])(
     'refuses n=%s',
     async (n) => {
-      const { app } = await startTestServer()
-      await tag(app, 'team/app', ['a'])
+      const { app } = registry
+      await tag(app, name, ['a'])
 
-      for (const url of ['/v2/team/app/tags/list', '/v2/_catalog']) {
+      for (const url of [`/v2/${name}/tags/list`, '/v2/_catalog']) {
         const response = await app.inject(`${url}?n=${n}`)
         expect([response.statusCode, ...codesOf(response)]).toEqual([
           400,
@@ -143,23 +151,24 @@ describe('the tag list', () => {
   )
 
   it.each(['1000000', '99999999999999999999999'])('takes n=%s for the most it gives', async (n) => {
-    const { app } = await startTestServer()
-    await tag(app, 'team/app', ['a'])
+    const { app } = registry
+    await tag(app, name, ['a'])
 
-    expect((await app.inject(`/v2/team/app/tags/list?n=${n}`)).statusCode).toBe(200)
+    expect((await app.inject(`/v2/${name}/tags/list?n=${n}`)).statusCode).toBe(200)
     expect((await app.inject(`/v2/_catalog?n=${n}`)).statusCode).toBe(200)
   })
 
   it('is 404 for a repository that does not exist, and empty for one without tags', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'only/blobs', 'x')
     await pushImage(app, 'only/digests')
 
-    const none = await app.inject('/v2/team/none/tags/list')
+    const none = await app.inject(`/v2/${ownName()}/tags/list`)
 
     expect([none.statusCode, ...codesOf(none)]).toEqual([404, 'NAME_UNKNOWN'])
-    for (const name of ['only/blobs', 'only/digests']) {
-      expect((await app.inject(`/v2/${name}/tags/list`)).json()).toEqual({ name, tags: [] })
+    for (const without of ['only/blobs', 'only/digests']) {
+      const response = await app.inject(`/v2/${without}/tags/list`)
+      expect(response.json()).toEqual({ name: without, tags: [] })
     }
   })
 })
@@ -174,10 +183,13 @@ describe('the catalog', () => {
     expect(response.body).toBe('{"repositories":[]}')
   })
 
+  /** Has these repositories alone. */
+  const registry = sharedTestServer()
+
   it.each([1, 2, 5, REPOSITORIES.length, 1000])(
     'has every repository once in pages of %i, in byte order',
     async (n) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       for (const name of REPOSITORIES) await makeRepository(app, name)
 
       const { entries, pages } = await walk(app, `/v2/_catalog?n=${n}`, 'repositories')

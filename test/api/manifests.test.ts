@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import {
@@ -24,9 +24,15 @@ import {
   sha256,
   sha512,
 } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { ownName, sharedTestServer, startTestServer } from '../support/server.js'
 
-const name = 'team/app'
+const registry = sharedTestServer()
+
+/** The repository of a test. */
+let name = ''
+beforeEach(() => {
+  name = ownName()
+})
 
 /** So many tags of a manifest that is there. */
 async function pushTags(
@@ -60,7 +66,7 @@ function removalsIn(dataDirectory: string): { left: number; removed: number } {
 
 describe('PUT of a manifest', () => {
   it('by tag answers with its digest, and GET gives back exactly these bytes', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = `${await prepareImage(app, name)}  \n`
 
     const put = await putManifest(app, name, 'v1', manifest)
@@ -97,7 +103,7 @@ describe('PUT of a manifest', () => {
       { artifactType: 'application/x', blobs: [descriptor('{}', CONFIG_TYPE)] },
     ],
   ])('takes %s and gives it back with that very type', async (mediaType, members) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, name, '{}')
     const manifest = JSON.stringify({ schemaVersion: 2, mediaType, ...members })
 
@@ -112,7 +118,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('of a type that the specification has dropped is answered with a warning', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const mediaType = 'application/vnd.oci.artifact.manifest.v1+json'
     const manifest = JSON.stringify({ mediaType, blobs: [] })
 
@@ -123,7 +129,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('knows the type by mediaType when there is no Content-Type', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
 
     const put = await app.inject({
@@ -170,7 +176,7 @@ describe('PUT of a manifest', () => {
     ['a nesting bomb', `{"a":${'['.repeat(100_000)}`, OCI_MANIFEST],
     ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), OCI_MANIFEST],
   ])('refuses %s, and stores nothing', async (_what, manifest, contentType) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await prepareImage(app, name)
 
     const put = await putManifest(app, name, 'v1', manifest, { contentType })
@@ -181,7 +187,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('takes 4 MiB and refuses more with 413, announced or not', async () => {
-    const { app, url } = await startTestServer()
+    const { app, url } = registry
     const text = await prepareImage(app, name, { members: { annotations: { pad: '' } } })
     const padded = (length: number) =>
       text.replace('"pad":""', `"pad":"${'x'.repeat(length - text.length)}"`)
@@ -204,7 +210,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('names every blob that is missing, once', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, name, '{}')
     const layers = ['a', 'b', 'a'].map((text) => descriptor(text, LAYER_TYPE))
     const manifest = JSON.stringify({ ...image, layers })
@@ -221,8 +227,8 @@ describe('PUT of a manifest', () => {
   })
 
   it('does not count blobs of another repository', async () => {
-    const { app } = await startTestServer()
-    const manifest = await prepareImage(app, 'team/other')
+    const { app } = registry
+    const manifest = await prepareImage(app, ownName())
 
     const put = await putManifest(app, name, 'v1', manifest)
 
@@ -235,7 +241,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('takes a non-distributable layer with urls that nobody has pushed', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const type = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'
     const layer = { ...descriptor('elsewhere', type), urls: ['https://example.com/layer'] }
 
@@ -252,7 +258,7 @@ describe('PUT of a manifest', () => {
     ['sha256', sha256],
     ['sha512', sha512],
   ])('by its %s digest keeps it under that digest', async (_algorithm, digestOf) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
     const digest = digestOf(manifest)
 
@@ -266,7 +272,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('keeps the addresses of one manifest in two algorithms apart', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
     await putManifest(app, name, sha256(manifest), manifest)
     await putManifest(app, name, sha512(manifest), manifest)
@@ -278,7 +284,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('under a digest that is not its own is refused', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
 
     const spaced = await putManifest(app, name, sha256(manifest), `${manifest}  `)
@@ -292,7 +298,7 @@ describe('PUT of a manifest', () => {
   })
 
   it.each(['.v1', '-v1', 'v+1', 'v 1', 'ä', 'x'.repeat(129)])('refuses the tag %s', async (tag) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
 
     const put = await putManifest(app, name, encodeURIComponent(tag), manifest)
@@ -303,7 +309,7 @@ describe('PUT of a manifest', () => {
   it.each(['_', 'V1', 'v1.2.3-rc_1', 'latest', 'x'.repeat(128), 'sha256-abc.sig'])(
     'takes the tag %s',
     async (tag) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       const { digest } = await pushImage(app, name, tag)
 
@@ -313,7 +319,7 @@ describe('PUT of a manifest', () => {
   )
 
   it('may be repeated', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { manifest, digest } = await pushImage(app, name, 'v1')
 
     const again = await putManifest(app, name, 'v1', manifest)
@@ -324,7 +330,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('moves a tag, and leaves the old manifest under its digest', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const old = await pushImage(app, name, 'latest', { layers: ['old'] })
 
     const fresh = await pushImage(app, name, 'latest', { layers: ['new'] })
@@ -335,7 +341,7 @@ describe('PUT of a manifest', () => {
   })
 
   it('of 32 writers to one tag ends with one of them, whole', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const images = await Promise.all(
       Array.from({ length: 32 }, (_, index) =>
         prepareImage(app, name, { layers: [`layer ${index}`] }),
@@ -359,7 +365,7 @@ describe('PUT of a manifest', () => {
 
 describe('tag parameters of a PUT by digest', () => {
   it('set every tag, and are named in OCI-Tag', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
     const digest = sha512(manifest)
     const tags = Array.from({ length: 12 }, (_, index) => `v${index}`)
@@ -376,7 +382,7 @@ describe('tag parameters of a PUT by digest', () => {
   })
 
   it('with one that is no tag store nothing', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
     const digest = sha256(manifest)
 
@@ -388,7 +394,7 @@ describe('tag parameters of a PUT by digest', () => {
   })
 
   it('beyond a hundred are refused with 414', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
     const parameters = (count: number) =>
       `?${Array.from({ length: count }, (_, i) => `tag=${'t'.repeat(120)}${i}`).join('&')}`
@@ -405,7 +411,7 @@ describe('tag parameters of a PUT by digest', () => {
   })
 
   it('mean nothing on a PUT by tag', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const manifest = await prepareImage(app, name)
 
     const put = await putManifest(app, name, 'v1', manifest, { query: '?tag=other' })
@@ -420,7 +426,7 @@ describe('an index', () => {
   const child = { digest: ABSENT, size: 1 }
 
   it('holds manifests, blobs and other indexes', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const image = await pushImage(app, name)
     const cache = await pushBlob(app, name, 'a cache layer')
     const inner = indexOf([{ digest: image.digest, size: image.manifest.length }])
@@ -437,7 +443,7 @@ describe('an index', () => {
   })
 
   it('with a child that is not here is refused by default', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const put = await putManifest(app, name, 'v1', indexOf([child]), { contentType: OCI_INDEX })
 
@@ -470,7 +476,7 @@ describe('an index', () => {
 
 describe('a manifest with a subject', () => {
   it.each(['by tag', 'by digest'])('pushed %s is answered with OCI-Subject', async (how) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const subject = { mediaType: OCI_MANIFEST, digest: ABSENT_SHA512, size: 5 }
     const image = await prepareImage(app, name, { members: { subject } })
     const index = indexOf([], { subject })
@@ -490,7 +496,7 @@ describe('a manifest with a subject', () => {
 
 describe('reading a manifest', () => {
   it('answers HEAD with the headers of GET', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest, manifest } = await pushImage(app, name, 'v1')
 
     for (const [reference, caching] of [
@@ -511,7 +517,7 @@ describe('reading a manifest', () => {
   })
 
   it('gives what is stored, whatever Accept says', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest, manifest } = await pushImage(app, name, 'v1')
     const index = indexOf([{ digest, size: manifest.length }])
     await putManifest(app, name, 'all', index, { contentType: OCI_INDEX })
@@ -526,7 +532,7 @@ describe('reading a manifest', () => {
   })
 
   it('answers 304 to a client that has it', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest } = await pushImage(app, name, 'v1')
 
     for (const method of ['GET', 'HEAD'] as const) {
@@ -542,7 +548,7 @@ describe('reading a manifest', () => {
   })
 
   it('tells an unknown tag or digest from an unknown repository', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushImage(app, name, 'v1')
 
     for (const reference of ['v2', ABSENT, ABSENT_SHA512, `blake3:${'0'.repeat(64)}`]) {
@@ -554,7 +560,7 @@ describe('reading a manifest', () => {
   })
 
   it('is refused for what is neither tag nor digest', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     expect((await app.inject(`/v2/${name}/manifests/sha256:x`)).statusCode).toBe(400)
     expect((await app.inject(`/v2/${name}/manifests/.x`)).statusCode).toBe(400)
@@ -580,7 +586,7 @@ describe('reading a manifest', () => {
 
 describe('DELETE of a manifest', () => {
   it('by digest takes every tag that points to it, and nothing else', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest, manifest } = await pushImage(app, name, 'v1')
     await putManifest(app, name, 'also', manifest)
     const other = await pushImage(app, name, 'other', { layers: ['other'] })
@@ -598,7 +604,7 @@ describe('DELETE of a manifest', () => {
   })
 
   it('by tag takes the tag alone', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest, manifest } = await pushImage(app, name, 'v1')
     await putManifest(app, name, 'also', manifest)
 
@@ -612,7 +618,7 @@ describe('DELETE of a manifest', () => {
   })
 
   it('leaves the children of an index', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { digest, manifest } = await pushImage(app, name)
     const index = indexOf([{ digest, size: manifest.length }])
     await putManifest(app, name, 'all', index, { contentType: OCI_INDEX })
@@ -623,7 +629,7 @@ describe('DELETE of a manifest', () => {
   })
 
   it('leaves a repository that has no tag', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushImage(app, name, 'v1')
 
     await app.inject({ method: 'DELETE', url: `/v2/${name}/manifests/v1` })
@@ -632,7 +638,7 @@ describe('DELETE of a manifest', () => {
   })
 
   it('can be followed by the same push again', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     for (let round = 0; round < 3; round++) {
       const { digest, manifest } = await pushImage(app, name, 'v1')
       expect((await app.inject(`/v2/${name}/manifests/v1`)).body).toBe(manifest)
@@ -693,7 +699,7 @@ describe('DELETE of a manifest', () => {
   })
 
   it('is 404 for what is not there', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushImage(app, name, 'v1')
 
     for (const reference of ['v2', ABSENT]) {
@@ -720,7 +726,7 @@ describe('a repository', () => {
     'manifests/manifests/blobs/uploads/referrers',
     'x'.repeat(255),
   ])('can be called %s', async (repository) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const { digest, manifest } = await pushImage(app, repository, 'v1')
 
@@ -734,6 +740,11 @@ describe('a repository', () => {
     const session = await app.inject({ method: 'POST', url: `/v2/${repository}/blobs/uploads/` })
     expect((await app.inject(String(session.headers.location))).statusCode).toBe(204)
   })
+})
+
+describe('a repository that is refused', () => {
+  /** Has none. */
+  const empty = sharedTestServer()
 
   it.each([
     'A',
@@ -750,7 +761,7 @@ describe('a repository', () => {
     'ä',
     'x'.repeat(256),
   ])('cannot be called %s', async (repository) => {
-    const { app } = await startTestServer()
+    const { app } = empty
     const raw = repository === 'ä' ? '%C3%A4' : repository
 
     for (const [method, url] of [
@@ -775,7 +786,7 @@ describe('a repository', () => {
 
 describe('a large image', () => {
   it('has its manifest accepted with thousands of layers', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const layer = await pushBlob(app, name, bytesOf(100))
     const manifest = await prepareImage(app, name, {
       members: {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { Digest } from '../../src/oci/digest.js'
 import {
   ABSENT,
@@ -14,9 +14,15 @@ import {
   sha256,
   sha512,
 } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { ownName, sharedTestServer } from '../support/server.js'
 
-const name = 'team/app'
+const registry = sharedTestServer()
+
+/** The repository of a test. */
+let name = ''
+beforeEach(() => {
+  name = ownName()
+})
 
 interface ReferrersIndex {
   schemaVersion: number
@@ -52,7 +58,7 @@ const digestsOf = ({ manifests }: { manifests: { digest: string }[] }) =>
 
 describe('the referrers list', () => {
   it('is empty, never 404, for a subject or a repository nobody knows', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     expect((await list(app, ABSENT)).manifests).toEqual([])
     await pushImage(app, name, 'v1')
@@ -61,7 +67,7 @@ describe('the referrers list', () => {
   })
 
   it('is 400 for a malformed digest', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     for (const digest of ['nonsense', 'sha256:x', 'latest']) {
       const response = await app.inject(`/v2/${name}/referrers/${digest}`)
@@ -70,7 +76,7 @@ describe('the referrers list', () => {
   })
 
   it('says of each referrer what the specification asks for, and no more', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const own = await refer(app, ABSENT, {
       artifactType: 'application/x.sbom',
       annotations: { key: 'value', __proto__: 'x' },
@@ -104,7 +110,7 @@ describe('the referrers list', () => {
   })
 
   it('has the children of an index that refer themselves', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const child = await refer(app, ABSENT)
     const index = indexOf([child], {
       subject: { mediaType: OCI_MANIFEST, digest: ABSENT, size: 1 },
@@ -115,7 +121,7 @@ describe('the referrers list', () => {
   })
 
   it('filters by the computed artifact type, by any of several, with + raw or encoded', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const sbom = await refer(app, ABSENT, { artifactType: 'application/x.sbom+json' })
     const signature = await refer(app, ABSENT, { artifactType: 'application/x.signature' })
     const byConfig = await refer(app, ABSENT)
@@ -140,7 +146,7 @@ describe('the referrers list', () => {
   })
 
   it('is whole and unmarked when the filter is empty', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await refer(app, ABSENT)
 
     const { headers, manifests } = await list(app, ABSENT, '?artifactType=&other=x')
@@ -150,7 +156,7 @@ describe('the referrers list', () => {
   })
 
   it.each([1, 2, 3, 7])('has every referrer once in pages of %i', async (n) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const expected: string[] = []
     for (let index = 0; index < 7; index++) {
       const { digest } = await refer(app, ABSENT, { annotations: { index: String(index) } })
@@ -170,7 +176,7 @@ describe('the referrers list', () => {
   })
 
   it('ends a page before it grows beyond what clients read', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     for (let index = 0; index < 3; index++) {
       await refer(app, ABSENT, {
         annotations: { index: String(index), pad: 'x'.repeat(1_900_000) },
@@ -185,7 +191,7 @@ describe('the referrers list', () => {
   })
 
   it('keeps subjects apart by repository and algorithm', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const { manifest } = await pushImage(app, name, 'v1')
     const referrer = await refer(app, sha512(manifest))
 
@@ -196,7 +202,7 @@ describe('the referrers list', () => {
   })
 
   it('loses a referrer with its deletion, and keeps it without its subject', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const subject = await pushImage(app, name, 'v1')
     const kept = await refer(app, subject.digest)
     const removed = await refer(app, subject.digest, { artifactType: 'application/x' })
@@ -208,7 +214,7 @@ describe('the referrers list', () => {
   })
 
   it('shows what a client listed under the fallback tag, once, and only while it is here', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const both = await refer(app, ABSENT)
     const listed = await pushImage(app, name, undefined, {
       members: { artifactType: 'application/x.old' },

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { indexOf, OCI_INDEX, pushImage, putManifest, type ImageOptions } from '../support/images.js'
-import { startTestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer } from '../support/server.js'
 
 interface SearchAnswer {
   query: string
@@ -68,10 +68,11 @@ describe('GET /v1/search', () => {
     expect(namesOf(await search(app, ''))).toHaveLength(6)
   })
 
+  const registry = sharedTestServer()
   it.each(['%25', 'a*', '"app"', 'app%20OR%20other', '-app', '%00', 'NEAR(app)', "app'--"])(
     'finds nothing for %s, which no name can contain',
     async (term) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       await makeRepository(app, 'app')
 
       expect(namesOf(await search(app, `?q=${term}`))).toEqual([])

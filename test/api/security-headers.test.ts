@@ -1,9 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { sha256, pushBlob, pushImage } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
-import { operatorTokenOf, startTestServer } from '../support/server.js'
+import { operatorTokenOf, sharedTestServer, startTestServer } from '../support/server.js'
 
 const name = 'team/app'
+const registry = sharedTestServer()
+
 const policy = "default-src 'none'; frame-ancestors 'none'"
 
 const always = {
@@ -42,7 +44,7 @@ describe('an answer that a browser may open', () => {
     ['/', 404],
     ['/favicon.ico', 404],
   ])('cannot do anything there, and is for no other site: %.40s', async (url, status) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const { statusCode, headers } = await app.inject({
       url,
@@ -55,7 +57,7 @@ describe('an answer that a browser may open', () => {
   })
 
   it('cannot either where it answers what is no HTTP', async () => {
-    const { port } = await startTestServer()
+    const { port } = registry
     const connection = await RawConnection.open(port)
 
     connection.write('garbage\r\n\r\n')
@@ -68,15 +70,17 @@ describe('an answer that a browser may open', () => {
 })
 
 describe('what somebody has pushed', () => {
+  const pushed = 'team/pushed'
+
   it.each([100, 100_000, 1_000_000])(
     'does not run in a browser: a page of %i bytes',
     async (sizeBytes) => {
-      const server = await startTestServer()
+      const server = registry
       const page = Buffer.from('<script>alert(1)</script>'.padEnd(sizeBytes))
-      const digest = await pushBlob(server.app, name, page)
+      const digest = await pushBlob(server.app, pushed, page)
 
       for (const headers of [{}, { range: 'bytes=0-9' }, { range: 'bytes=0-1,5-9' }]) {
-        const response = await fetch(`${server.url}/v2/${name}/blobs/${digest}`, { headers })
+        const response = await fetch(`${server.url}/v2/${pushed}/blobs/${digest}`, { headers })
         await response.arrayBuffer()
 
         expect(response.ok).toBe(true)
@@ -89,11 +93,11 @@ describe('what somebody has pushed', () => {
   )
 
   it('does not run in a browser: a manifest', async () => {
-    const { app } = await startTestServer()
-    await pushImage(app, name, 'v1')
+    const { app } = registry
+    await pushImage(app, pushed, 'v1')
 
     for (const method of ['GET', 'HEAD'] as const) {
-      const { headers } = await app.inject({ method, url: `/v2/${name}/manifests/v1` })
+      const { headers } = await app.inject({ method, url: `/v2/${pushed}/manifests/v1` })
 
       expect(headers).toMatchObject({ ...always, 'content-security-policy': `${policy}; sandbox` })
     }
@@ -135,6 +139,9 @@ describe('the page of another site', () => {
     await pushImage(app, name, 'v1')
     return app
   }
+  /** For what is refused. */
+  const refusing = sharedTestServer()
+  beforeEach(() => pushImage(refusing.app, name, 'v1'))
 
   it.each([
     'application/x-www-form-urlencoded',
@@ -144,7 +151,7 @@ describe('the page of another site', () => {
     'text/plain; application/json',
     'x',
   ])('cannot send what a form can send: %s', async (type) => {
-    const app = await pushed()
+    const { app } = refusing
 
     for (const payload of ['', '{}', '{"description":"x"}', 'a=b']) {
       for (const [method, path] of [
@@ -167,7 +174,7 @@ describe('the page of another site', () => {
   it.each(['https://evil.example', 'null', 'http://localhost:81', 'https://localhost:80', ''])(
     'cannot send anything without a type either: from %j',
     async (origin) => {
-      const app = await pushed()
+      const { app } = refusing
 
       const { statusCode } = await app.inject({
         method: 'DELETE',
@@ -206,7 +213,7 @@ describe('the page of another site', () => {
   })
 
   it('is not believed to be the registry because it says so', async () => {
-    const app = await pushed()
+    const { app } = refusing
 
     const { statusCode } = await app.inject({
       method: 'DELETE',

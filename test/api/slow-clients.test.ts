@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { fastify } from 'fastify'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { cutSlowClients } from '../../src/slow-clients.js'
 import { eventually } from '../support/eventually.js'
 import { bytesOf, pushBlob, sha256 } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
 import { operatorTokenOf, startTestServer, type TestServer } from '../support/server.js'
+import { runSideBySide, whenFinished } from '../support/side-by-side.js'
+
+runSideBySide()
 
 const name = 'team/app'
 
@@ -32,7 +35,7 @@ function trickle(connection: RawConnection, text: string): void {
   connection.socket.once('close', () => clearInterval(timer))
 }
 
-describe('a client that never comes to the end of its headers', () => {
+describe.concurrent('a client that never comes to the end of its headers', () => {
   it.each([
     ['sends nothing', '', ''],
     ['stops in the middle of a line', 'GET /v2/ HT', ''],
@@ -51,7 +54,7 @@ describe('a client that never comes to the end of its headers', () => {
   })
 })
 
-describe('a client that sends a body too slowly', () => {
+describe.concurrent('a client that sends a body too slowly', () => {
   it.each([
     ['nothing of it', ''],
     ['a byte of it now and then', 'x'],
@@ -136,7 +139,7 @@ describe('a client that sends a body too slowly', () => {
   })
 })
 
-describe('a client that reads an answer too slowly', () => {
+describe.concurrent('a client that reads an answer too slowly', () => {
   it.each([true, false])('is cut (sent by the kernel: %s)', async (sendfile) => {
     const server = await startTestServer({
       config: { http: impatient, storage: { sendfile } },
@@ -158,7 +161,7 @@ describe('a client that reads an answer too slowly', () => {
   })
 })
 
-describe('a client that is not slow', () => {
+describe.concurrent('a client that is not slow', () => {
   it('may send in bursts', async () => {
     const server = await startImpatientServer({ slowSeconds: 2 })
     const location = await open(server)
@@ -178,7 +181,7 @@ describe('a client that is not slow', () => {
 
   it('may wait for us as long as it takes', async () => {
     const app = fastify()
-    onTestFinished(() => app.close())
+    whenFinished(() => app.close())
     app.addContentTypeParser('*', (_request, _payload, done) => done(null))
     cutSlowClients(app, impatient)
     const slowDiskMs = 2500

@@ -1,12 +1,24 @@
 import { once } from 'node:events'
 import { request as httpRequest, type ClientRequest } from 'node:http'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../support/eventually.js'
 import { ABSENT, bytesOf, pushBlob, sha256 } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
-import { startTestServer, uploadFileSizes, type TestServer } from '../support/server.js'
+import {
+  ownName,
+  sharedTestServer,
+  startTestServer,
+  uploadFileSizes,
+  type TestServer,
+} from '../support/server.js'
 
-const name = 'team/app'
+const registry = sharedTestServer()
+
+/** The repository of a test. */
+let name = ''
+beforeEach(() => {
+  name = ownName()
+})
 
 async function open({ app }: TestServer): Promise<string> {
   const response = await app.inject({ method: 'POST', url: `/v2/${name}/blobs/uploads/` })
@@ -69,7 +81,7 @@ describe('what is no HTTP', () => {
     ],
     ['headers beyond every limit', `GET /v2/ HTTP/1.1\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`, 431],
   ])('%s is answered in the form of errors that clients read', async (_what, text, status) => {
-    const { port } = await startTestServer()
+    const { port } = registry
     const connection = await RawConnection.open(port)
 
     connection.write(text)
@@ -86,7 +98,7 @@ describe('what is no HTTP', () => {
 
 describe('a path with dots', () => {
   it('is not normalized into another', async () => {
-    const { port } = await startTestServer()
+    const { port } = registry
     const connection = await RawConnection.open(port)
 
     connection.write('GET /v2/a/../b/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -102,7 +114,7 @@ describe('Expect: 100-continue', () => {
     `Content-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`
 
   it('is invited when the body is wanted', async () => {
-    const { port } = await startTestServer()
+    const { port } = registry
     const connection = await RawConnection.open(port)
 
     connection.write(put(sha256('hello'), 5))
@@ -114,7 +126,7 @@ describe('Expect: 100-continue', () => {
   })
 
   it('is refused without an invitation, and the connection ends', async () => {
-    const { port } = await startTestServer()
+    const { port } = registry
     const connection = await RawConnection.open(port)
 
     connection.write(put('nonsense', 5))
@@ -125,7 +137,7 @@ describe('Expect: 100-continue', () => {
   })
 
   it('is invited also for a manifest, and refused for one that is too large', async () => {
-    const { port } = await startTestServer()
+    const { port } = registry
     const head = (length: number) =>
       `PUT /v2/${name}/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n` +
       `Expect: 100-continue\r\n\r\n`
@@ -142,7 +154,7 @@ describe('Expect: 100-continue', () => {
 
 describe('an upload that is refused early', () => {
   it('is read by a client that sends its whole body first, and leaves the connection usable', async () => {
-    const server = await startTestServer()
+    const server = registry
     const connection = await RawConnection.open(server.port)
     const body = bytesOf(3_000_000)
 
@@ -162,7 +174,7 @@ describe('an upload that is refused early', () => {
   })
 
   it('because of its range leaves the connection and the session usable', async () => {
-    const server = await startTestServer()
+    const server = registry
     const location = await open(server)
     const connection = await RawConnection.open(server.port)
     const body = bytesOf(200_000)
@@ -220,7 +232,7 @@ describe('a client that goes away in the middle of a body', () => {
   })
 
   it.each([10, 1_000_000])('of a PUT of %i bytes has stored no blob', async (size) => {
-    const server = await startTestServer()
+    const server = registry
     const location = await open(server)
     const bytes = bytesOf(size)
     const connection = await RawConnection.open(server.port)
@@ -244,7 +256,7 @@ describe('a client that goes away in the middle of a body', () => {
     ['much', 300_000, 1_000_000],
     ['all but one byte of much', 999_999, 1_000_000],
   ])('keeps what it has sent: %s', async (_, sent, sizeBytes) => {
-    const server = await startTestServer()
+    const server = registry
     const location = await open(server)
     const bytes = bytesOf(sizeBytes)
     const connection = await RawConnection.open(server.port)
@@ -297,7 +309,7 @@ describe('a client that goes away in the middle of a body', () => {
   })
 
   it('with a broken chunk leaves the session at a consistent offset', async () => {
-    const server = await startTestServer()
+    const server = registry
     const location = await open(server)
     const connection = await RawConnection.open(server.port)
 
@@ -357,7 +369,7 @@ describe('a second writer of one session', () => {
 
 describe('a docker client', () => {
   it('sends its layer in chunks without a type, and computes the size from Range', async () => {
-    const server = await startTestServer()
+    const server = registry
     const location = await open(server)
     const connection = await RawConnection.open(server.port)
     const piece = bytesOf(32 * 1024)
@@ -378,7 +390,7 @@ describe('a docker client', () => {
 
 describe('one connection', () => {
   it('serves pipelined requests in order', async () => {
-    const server = await startTestServer()
+    const server = registry
     const digest = await pushBlob(server.app, name, bytesOf(300_000))
     const connection = await RawConnection.open(server.port)
     const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`

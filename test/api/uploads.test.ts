@@ -2,13 +2,20 @@ import { cp, readdir } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { ABSENT, bytesOf, codesOf, pushBlob, sha256, sha512 } from '../support/images.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
-import { startTestServer, uploadFileSizes } from '../support/server.js'
+import { ownName, sharedTestServer, startTestServer, uploadFileSizes } from '../support/server.js'
 
-const name = 'team/app'
+const registry = sharedTestServer()
+
+/** The repository of a test. */
+let name = ''
+beforeEach(() => {
+  name = ownName()
+})
+
 const octets = { 'content-type': 'application/octet-stream' }
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/
 
@@ -43,28 +50,25 @@ async function readBlob(app: FastifyInstance, digest: string) {
 }
 
 describe('POST of an upload', () => {
-  it.each([`/v2/${name}/blobs/uploads/`, `/v2/${name}/blobs/uploads`])(
-    'at %s begins a session',
-    async (url) => {
-      const { app } = await startTestServer()
+  it.each(['blobs/uploads/', 'blobs/uploads'])('at %s begins a session', async (path) => {
+    const { app } = registry
 
-      const response = await app.inject({
-        method: 'POST',
-        url,
-        headers: { 'content-length': '0', 'content-type': 'application/json' },
-      })
+    const response = await app.inject({
+      method: 'POST',
+      url: `/v2/${name}/${path}`,
+      headers: { 'content-length': '0', 'content-type': 'application/json' },
+    })
 
-      expect(response.statusCode).toBe(202)
-      expect(response.headers.location).toMatch(
-        new RegExp(`^/v2/${name}/blobs/uploads/${UUID.source}$`),
-      )
-      expect(response.headers).toMatchObject({
-        range: '0-0',
-        'content-length': '0',
-        'docker-upload-uuid': expect.stringMatching(UUID) as string,
-      })
-    },
-  )
+    expect(response.statusCode).toBe(202)
+    expect(response.headers.location).toMatch(
+      new RegExp(`^/v2/${name}/blobs/uploads/${UUID.source}$`),
+    )
+    expect(response.headers).toMatchObject({
+      range: '0-0',
+      'content-length': '0',
+      'docker-upload-uuid': expect.stringMatching(UUID) as string,
+    })
+  })
 
   it('does not make a repository appear', async () => {
     const { app } = await startTestServer()
@@ -82,7 +86,7 @@ describe('POST of an upload', () => {
     ['small, by sha512', 'hello', sha512('hello')],
     ['large, by sha512', bytesOf(300_000), sha512(bytesOf(300_000))],
   ])('with a digest stores a whole blob that is %s', async (_what, bytes, digest) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject({
       method: 'POST',
@@ -122,7 +126,7 @@ describe('POST of an upload', () => {
     'digest-algorithm=sha256&digest-algorithm=sha512',
     'mount=nonsense&from=team/other',
   ])('refuses %s', async (query) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject({
       method: 'POST',
@@ -155,7 +159,7 @@ describe.each([
   const half = bytes.length / 2
 
   it('takes a streamed PATCH and an empty PUT', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
 
     const patched = await patch(app, location, bytes)
@@ -174,7 +178,7 @@ describe.each([
   })
 
   it('takes the whole blob with the PUT', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const done = await put(app, await open(app), digest, bytes)
 
@@ -185,7 +189,7 @@ describe.each([
   it.each(['0-9', 'bytes 0-9/*', 'bytes=0-9'])(
     'takes chunks, the first named %s, the last with the PUT',
     async (firstRange) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       const location = await open(app)
 
       const first = await patch(app, location, bytes.subarray(0, 10), {
@@ -206,7 +210,7 @@ describe.each([
   )
 
   it('takes several streamed PATCHes in a row', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
 
     await patch(app, location, bytes.subarray(0, half))
@@ -220,7 +224,7 @@ describe.each([
   it.each(['', '?digest-algorithm=sha256', '?digest-algorithm=sha512'])(
     'begun with "%s" ends with either algorithm',
     async (query) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       for (const ending of [sha256(bytes), sha512(bytes)]) {
         const whole = await put(app, await open(app, query), ending, bytes)
@@ -255,7 +259,7 @@ describe.each([
   })
 
   it('goes on after a PUT whose digest is missing or malformed', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
     await patch(app, location, bytes)
 
@@ -273,7 +277,7 @@ describe.each([
   it.each(['PATCH', 'PUT'] as const)(
     'refuses an out-of-order chunk by %s with its own offset, and goes on',
     async (method) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       const location = await open(app)
       await patch(app, location, bytes.subarray(0, 10), { 'content-range': '0-9' })
 
@@ -296,7 +300,7 @@ describe.each([
   )
 
   it('refuses a first chunk that does not begin at 0, and then takes the right one', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
 
     const refused = await patch(app, location, bytes, {
@@ -314,7 +318,7 @@ describe.each([
   it.each(['a-b', '5', '-5', '5-', '10-0', 'bytes', '0-9999999999999999', '0-9,10-19'])(
     'refuses the Content-Range %s and stores nothing',
     async (range) => {
-      const { app } = await startTestServer()
+      const { app } = registry
       const location = await open(app)
 
       const refused = await patch(app, location, bytes, { 'content-range': range })
@@ -325,7 +329,7 @@ describe.each([
   )
 
   it('refuses a chunk that is longer or shorter than its Content-Range', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
 
     const longer = await patch(app, location, bytes, { 'content-range': '0-5' })
@@ -339,7 +343,7 @@ describe.each([
   })
 
   it('says its offset to GET and HEAD', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
     await patch(app, location, bytes)
 
@@ -403,7 +407,7 @@ describe.each([
   })
 
   it('may end on a digest that another session ends on at the same time', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const locations = await Promise.all(Array.from({ length: 8 }, () => open(app)))
     await Promise.all(locations.map((location) => patch(app, location, bytes)))
 
@@ -528,10 +532,10 @@ describe('the bytes of an upload session', () => {
 
 describe('an upload session', () => {
   it('belongs to its repository', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const location = await open(app)
 
-    const elsewhere = location.replace(name, 'team/other')
+    const elsewhere = location.replace(name, ownName())
 
     expect((await app.inject(elsewhere)).statusCode).toBe(404)
     expect((await patch(app, elsewhere, 'x')).statusCode).toBe(404)
@@ -542,7 +546,7 @@ describe('an upload session', () => {
   it.each(['nonsense', '..%2F..%2Fberth.db', '00000000-0000-0000-0000-000000000000', '%00'])(
     'is 404 under the id %s',
     async (id) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       for (const method of ['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE'] as const) {
         const response = await app.inject({
@@ -555,7 +559,7 @@ describe('an upload session', () => {
   )
 
   it('makes an empty blob of nothing', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const done = await put(app, await open(app), sha256(''))
 
@@ -592,22 +596,23 @@ describe('mounting a blob', () => {
     (digest: string) => `mount=${digest}`,
     (digest: string) => `mount=${digest}&from=${name}`,
   ])('by %o gives it to the repository without an upload', async (query) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     const digest = await pushBlob(app, 'team/source', 'mounted')
     await pushBlob(app, name, 'mounted')
+    const target = ownName()
 
     const response = await app.inject({
       method: 'POST',
-      url: `/v2/team/target/blobs/uploads/?${query(digest)}`,
+      url: `/v2/${target}/blobs/uploads/?${query(digest)}`,
     })
 
     expect(response.statusCode).toBe(201)
     expect(response.headers).toMatchObject({
-      location: `/v2/team/target/blobs/${digest}`,
+      location: `/v2/${target}/blobs/${digest}`,
       'docker-content-digest': digest,
       'content-length': '0',
     })
-    expect((await app.inject(`/v2/team/target/blobs/${digest}`)).body).toBe('mounted')
+    expect((await app.inject(`/v2/${target}/blobs/${digest}`)).body).toBe('mounted')
   })
 
   it.each([
@@ -617,7 +622,7 @@ describe('mounting a blob', () => {
     ['two sources', `mount=${sha256('mounted')}&from=team/source&from=team/other`],
     ['a blob that nobody has', `mount=${ABSENT}`],
   ])('from %s begins an ordinary session instead', async (_case, query) => {
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushBlob(app, 'team/source', 'mounted')
     await pushBlob(app, 'team/other', 'something else')
 

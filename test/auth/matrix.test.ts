@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { ABSENT, OCI_MANIFEST, pushImage, sha256 } from '../support/images.js'
 import {
   basic,
   challengeOf,
   FORM,
   PASSWORD,
-  startWithAccounts,
+  sharedWithAccounts,
   type AccountsWorld,
 } from '../support/accounts.js'
 import { routesOf } from '../support/routes.js'
@@ -455,12 +455,12 @@ async function everybody(world: AccountsWorld, tick: (seconds: number) => void) 
   return cases
 }
 
-async function startMatrix() {
-  let at = 1_700_000_000_000
-  const world = await startWithAccounts({ now: () => at })
-  const cases = await everybody(world, (seconds) => (at += seconds * 1000))
-  return { world, cases }
-}
+let at = 1_700_000_000_000
+const world = sharedWithAccounts({ now: () => at })
+let cases: readonly Somebody[] = []
+beforeAll(async () => {
+  cases = await everybody(world, (seconds) => (at += seconds * 1000))
+})
 
 /** Every answer of some routes that is not what the rules say. */
 async function mistakes(world: AccountsWorld, who: readonly Somebody[], routes: readonly string[]) {
@@ -507,9 +507,9 @@ function sorted(value: object): [string, unknown][] {
 
 describe('every route', () => {
   it('says who may use it, and so does this test', async () => {
-    const { app } = await startWithAccounts()
-
-    const routes = routesOf(app).filter((route) => /^[A-Z]+ \/(v1|v2|token|api)\b/.test(route))
+    const routes = routesOf(world.app).filter((route) =>
+      /^[A-Z]+ \/(v1|v2|token|api)\b/.test(route),
+    )
 
     expect(routes.sort()).toEqual(Object.keys(ROUTES).sort())
   })
@@ -517,7 +517,6 @@ describe('every route', () => {
   it.each([['/v1'], ['/token'], ['/v2'], ['/api']])(
     'of %s is for whom the rules say, and for nobody else',
     async (room) => {
-      const { world, cases } = await startMatrix()
       const routes = Object.keys(ROUTES).filter((route) => route.includes(` ${room}`))
 
       expect(await mistakes(world, cases, routes)).toEqual([])
@@ -525,7 +524,6 @@ describe('every route', () => {
   )
 
   it('of /api is for the operator', async () => {
-    const { world } = await startMatrix()
     const authorization = `Bearer ${operatorTokenOf(world.app) ?? ''}`
     const operator = { label: 'the operator', rights: [], at: 'team', authorization } as const
     const routes = Object.keys(ROUTES)
@@ -537,7 +535,6 @@ describe('every route', () => {
   })
 
   it('of repositories is explained as it is decided', async () => {
-    const { world, cases } = await startMatrix()
     for (const { is, rights, isPublic, at, authorization = '' } of cases) {
       if (is === 'wrong' || is === 'operator') continue
       const [scheme, value = ''] = authorization.split(' ')

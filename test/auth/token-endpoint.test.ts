@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import {
   basic,
   challengesOf,
   FORM,
   PASSWORD,
+  sharedWithAccounts,
   startWithAccounts,
   type AccountsWorld,
   type BearerAnswer,
@@ -13,40 +14,28 @@ import { startTestServer } from '../support/server.js'
 
 const AT = Date.parse('2024-02-03T04:05:06.789Z')
 
-/** alice may push to `team/**`, and pull from `other/app`; `open/app` is public. */
+/** For what changes nothing there, at one moment. */
+const everyday = sharedWithAccounts({ now: () => AT })
+const alice = basic('alice')
+beforeAll(() => fill(everyday))
+
+/** One whose clock goes on. */
 async function world() {
   let at = AT
   const started = await startWithAccounts({ now: () => at })
-  const alice = await started.user('alice')
+  await fill(started)
+  return { world: started, pass: (ms: number) => (at += ms) }
+}
+
+/** alice may push to `team/**`, and pull from `other/app`; `open/app` is public. */
+async function fill(started: AccountsWorld): Promise<void> {
+  await started.user('alice')
   await started.grant('user alice', 'team/**', 'create')
   await started.grant('user alice', 'other/app', 'pull')
   for (const name of ['team/app', 'other/app', 'open/app']) {
     await pushImage(started.as(started.admin), name, 'v1')
   }
   await started.show('open/app', 'public')
-  return { world: started, alice, pass: (ms: number) => (at += ms) }
-}
-
-/**
- * One test of many cases, which do not disturb each other: starting a registry takes longer than all of
- * them.
- */
-function ofAll<const Case>(cases: readonly Case[]) {
-  type Parameters = Case extends readonly [...infer Members] ? Members : [Case]
-  type Test = (started: Awaited<ReturnType<typeof world>>, ...of: Parameters) => Promise<void>
-  return (title: string, test: Test) => {
-    it(title.replaceAll('%s', '…'), async () => {
-      const started = await world()
-      for (const one of cases) {
-        const of = (Array.isArray(one) ? one : [one]) as Parameters
-        try {
-          await test(started, ...of)
-        } catch (error) {
-          throw new Error(`for ${JSON.stringify(of)}: ${String(error)}`, { cause: error })
-        }
-      }
-    })
-  }
 }
 
 interface Claims {
@@ -73,9 +62,7 @@ const password = {
 
 describe('GET /token', () => {
   it('answers what clients read, and nothing is to be kept by whoever passes it on', async () => {
-    const { world: started, alice } = await world()
-
-    const response = await started.askToken(alice, 'repository:team/app:pull,push')
+    const response = await everyday.askToken(alice, 'repository:team/app:pull,push')
 
     const answer = response.json<BearerAnswer>()
     expect(response.statusCode).toBe(200)
@@ -95,7 +82,7 @@ describe('GET /token', () => {
     })
   })
 
-  ofAll([
+  it.each([
     ['nothing', [], []],
     ['several parameters', ['repository:team/a:pull', 'repository:team/b:push'], undefined],
     [
@@ -130,51 +117,45 @@ describe('GET /token', () => {
       [],
     ],
     ['a prototype', ['__proto__:constructor:pull', 'repository:__proto__:pull'], []],
-  ])(
-    'gives of %s what may be given, and it is no error',
-    async ({ world: started, alice }, _what, asked, given) => {
-      const response = await started.askToken(alice, ...asked)
+  ])('gives of %s what may be given, and it is no error', async (_what, asked, given) => {
+    const response = await everyday.askToken(alice, ...asked)
 
-      expect(response.statusCode).toBe(200)
-      expect(accessIn(response)).toEqual(given ?? asked)
-      expect(response.json<BearerAnswer>().scope).toBe((given ?? asked).join(' '))
-    },
-  )
-
-  it('gives an admin everything, under the word that they have asked for', async () => {
-    const { world: started } = await world()
-    const asked = ['repository:a/b:*', 'repository:a/c:pull,push,delete']
-
-    expect(accessIn(await started.askToken(started.admin, ...asked))).toEqual(asked)
+    expect(response.statusCode).toBe(200)
+    expect(accessIn(response)).toEqual(given ?? asked)
+    expect(response.json<BearerAnswer>().scope).toBe((given ?? asked).join(' '))
   })
 
-  ofAll([
+  it('gives an admin everything, under the word that they have asked for', async () => {
+    const asked = ['repository:a/b:*', 'repository:a/c:pull,push,delete']
+
+    expect(accessIn(await everyday.askToken(everyday.admin, ...asked))).toEqual(asked)
+  })
+
+  it.each([
     ['nobody in particular', undefined],
     ['an empty name with an empty password', 'Basic Og=='],
-  ])('gives %s what is for everybody', async ({ world: started }, _who, authorization) => {
+  ])('gives %s what is for everybody', async (_who, authorization) => {
     const scopes = ['repository:open/app:pull,push', 'repository:team/app:pull']
 
-    const response = await started.askToken(authorization, ...scopes, 'registry:catalog:*')
+    const response = await everyday.askToken(authorization, ...scopes, 'registry:catalog:*')
 
     expect(response.statusCode).toBe(200)
     expect(accessIn(response)).toEqual(['repository:open/app:pull', 'registry:catalog:*'])
     const { token } = response.json<BearerAnswer>()
     expect(claimsIn(token)).toMatchObject({ sub: '' })
-    const catalog = await started.get('/v2/_catalog', `Bearer ${token}`)
+    const catalog = await everyday.get('/v2/_catalog', `Bearer ${token}`)
     expect(catalog.json()).toEqual({ repositories: ['open/app'] })
   })
 
   it('gives nobody in particular nothing to keep', async () => {
-    const { world: started } = await world()
-
-    const response = await started.get('/token?offline_token=true')
+    const response = await everyday.get('/token?offline_token=true')
 
     expect(response.statusCode).toBe(200)
     expect(response.json()).not.toHaveProperty('refresh_token')
   })
 
   it('does what docker login asks, whatever else is said', async () => {
-    const { world: started, alice } = await world()
+    const { world: started } = await world()
     const query = 'account=somebody-else&client_id=docker&offline_token=true&service=other'
 
     const response = await started.get(`/token?${query}`, alice)
@@ -189,77 +170,68 @@ describe('GET /token', () => {
     expect(entries).toMatchObject([{ kind: 'refresh', description: 'docker' }])
   })
 
-  ofAll(['false', '1', '', 'TRUE'])(
-    'keeps nothing for offline_token=%s',
-    async ({ world: started, alice }, value) => {
-      const response = await started.get(`/token?offline_token=${value}`, alice)
+  it.each(['false', '1', '', 'TRUE'])('keeps nothing for offline_token=%s', async (value) => {
+    const response = await everyday.get(`/token?offline_token=${value}`, alice)
 
-      expect(response.json()).not.toHaveProperty('refresh_token')
-    },
-  )
+    expect(response.json()).not.toHaveProperty('refresh_token')
+  })
 
-  ofAll([
+  it.each([
     ['offline_token=true&offline_token=true&client_id=a&client_id=b'],
     ['service=&account=&client_id='],
     ['scope[]=repository:team/app:pull&scope[a]=x&__proto__=x'],
     [`account=${'x'.repeat(20_000)}&client_id=${'y'.repeat(10_000)}&offline_token=true`],
     ['client_id=%00%FF%E0&offline_token=true'],
-  ])('takes strange parameters: %s', async ({ world: started, alice }, query) => {
-    const response = await started.get(`/token?${query}`, alice)
+  ])('takes strange parameters: %.60s', async (query) => {
+    const response = await everyday.get(`/token?${query}`, alice)
 
     expect(response.statusCode).toBe(200)
   })
 
   it('takes a personal token in place of a password, with its limits', async () => {
-    const { world: started } = await world()
     const scope = [{ pattern: 'team/app', actions: ['pull'] }] as const
-    const { text, authorization } = await started.token('alice', { scope })
+    const { text, authorization } = await everyday.token('alice', { scope })
 
     for (const shown of [authorization, `Bearer ${text}`]) {
       const asked = ['repository:team/app:pull,push', 'repository:team/other:pull']
-      expect(accessIn(await started.askToken(shown, ...asked))).toEqual([
+      expect(accessIn(await everyday.askToken(shown, ...asked))).toEqual([
         'repository:team/app:pull',
       ])
     }
   })
 
   it('gives no token for a token: it could make itself last for ever', async () => {
-    const { world: started, alice } = await world()
-    for (const bearer of [await started.bearer(alice), await started.bearer(undefined)]) {
-      const response = await started.askToken(bearer)
+    for (const bearer of [await everyday.bearer(alice), await everyday.bearer(undefined)]) {
+      const response = await everyday.askToken(bearer)
 
       expect(response.statusCode).toBe(401)
       expect(challengesOf(response)).toEqual(['Basic realm="berth"'])
     }
   })
 
-  ofAll([
+  it.each([
     ['a wrong password', basic('alice', 'wrong')],
     ['a name that nobody has', basic('nobody')],
     ['an unknown scheme', 'Negotiate abc'],
     ['no Base64', 'Basic !!!'],
-  ])(
-    'refuses %s with one challenge, and the same words',
-    async ({ world: started }, _what, authorization) => {
-      const response = await started.askToken(authorization, 'repository:open/app:pull')
+  ])('refuses %s with one challenge, and the same words', async (_what, authorization) => {
+    const response = await everyday.askToken(authorization, 'repository:open/app:pull')
 
-      expect(response.statusCode).toBe(401)
-      expect(challengesOf(response)).toEqual(['Basic realm="berth"'])
-      expect(response.json()).toEqual({
-        errors: [{ code: 'UNAUTHORIZED', message: 'the name or the password is not right' }],
-      })
-    },
-  )
+    expect(response.statusCode).toBe(401)
+    expect(challengesOf(response)).toEqual(['Basic realm="berth"'])
+    expect(response.json()).toEqual({
+      errors: [{ code: 'UNAUTHORIZED', message: 'the name or the password is not right' }],
+    })
+  })
 
   it('refuses more scopes than anybody needs', async () => {
-    const { world: started, alice } = await world()
     const many = (count: number) =>
       Array.from({ length: count }, (_, index) => `repository:team/${index}:pull`).join(' ')
     const long = (length: number) =>
-      started.askToken(alice, `repository:team/${'x'.repeat(length)}:pull`)
+      everyday.askToken(alice, `repository:team/${'x'.repeat(length)}:pull`)
 
-    expect(accessIn(await started.askToken(alice, many(100)))).toHaveLength(100)
-    for (const response of [await started.askToken(alice, many(101)), await long(17_000)]) {
+    expect(accessIn(await everyday.askToken(alice, many(100)))).toHaveLength(100)
+    for (const response of [await everyday.askToken(alice, many(101)), await long(17_000)]) {
       expect(response.statusCode).toBe(400)
       expect(codesOf(response)).toEqual(['UNSUPPORTED'])
     }
@@ -267,13 +239,12 @@ describe('GET /token', () => {
   })
 
   it('gives no token that does not fit into the headers of a request', async () => {
-    const { world: started } = await world()
     const name = (index: number) => `${String(index).padStart(3, '0')}/${'x'.repeat(138)}`
     const scopes = Array.from({ length: 100 }, (_, index) => `repository:${name(index)}:pull,push`)
 
-    const bearer = await started.bearer(started.admin, ...scopes)
+    const bearer = await everyday.bearer(everyday.admin, ...scopes)
 
-    const { url } = started.testServer
+    const { url } = everyday.testServer
     const response = await fetch(`${url}/v2/`, { headers: { authorization: bearer } })
     expect(response.status).toBe(200)
   })
@@ -281,9 +252,7 @@ describe('GET /token', () => {
 
 describe('POST /token', () => {
   it('takes a password, and answers as the other one does', async () => {
-    const { world: started } = await world()
-
-    const response = await started.postToken({
+    const response = await everyday.postToken({
       ...password,
       scope: 'repository:team/app:pull,push',
     })
@@ -300,20 +269,20 @@ describe('POST /token', () => {
     })
   })
 
-  ofAll([
+  it.each([
     FORM,
     `${FORM}; charset=utf-8`,
     `${FORM};charset=UTF-8`,
     `${FORM} ; charset=utf-8`,
     'Application/X-WWW-Form-Urlencoded',
-  ])('takes a form of the type %s', async ({ world: started }, type) => {
-    expect((await started.postToken(password, type)).statusCode).toBe(200)
+  ])('takes a form of the type %s', async (type) => {
+    expect((await everyday.postToken(password, type)).statusCode).toBe(200)
   })
 
-  ofAll(['application/json', 'text/plain', `${FORM}x`, 'multipart/form-data; boundary=x', ''])(
+  it.each(['application/json', 'text/plain', `${FORM}x`, 'multipart/form-data; boundary=x', ''])(
     'takes no body of the type %s',
-    async ({ world: started }, type) => {
-      const response = await started.postToken(password, type)
+    async (type) => {
+      const response = await everyday.postToken(password, type)
 
       expect(response.statusCode).toBe(400)
       expect(codesOf(response)).toEqual(['UNSUPPORTED'])
@@ -321,12 +290,11 @@ describe('POST /token', () => {
   )
 
   it('takes several scopes, in one parameter or in many', async () => {
-    const { world: started } = await world()
     const form = new URLSearchParams(password)
     form.append('scope', 'repository:team/a:pull repository:team/b:pull')
     form.append('scope', 'repository:team/c:pull')
 
-    const response = await started.ask({
+    const response = await everyday.ask({
       ...{ method: 'POST', url: '/token', headers: { 'content-type': FORM } },
       payload: form.toString(),
     })
@@ -338,19 +306,19 @@ describe('POST /token', () => {
     ])
   })
 
-  ofAll([
+  it.each([
     ['no grant type', { ...password, grant_type: '' }],
     ['an unknown one', { ...password, grant_type: 'authorization_code' }],
     ['nothing', {}],
     ['an object of JavaScript', { grant_type: 'constructor' }],
-  ])('asks for what is missing: %s', async ({ world: started }, _what, form) => {
-    const response = await started.postToken(form)
+  ])('asks for what is missing: %s', async (_what, form) => {
+    const response = await everyday.postToken(form)
 
     expect(response.statusCode).toBe(400)
     expect(codesOf(response)).toEqual(['UNSUPPORTED'])
   })
 
-  ofAll([
+  it.each([
     ['a wrong password', { ...password, password: 'wrong' }],
     ['no password', { ...password, password: '' }],
     ['no name', { ...password, username: '' }],
@@ -358,43 +326,37 @@ describe('POST /token', () => {
     ['a name that nobody has', { ...password, username: 'nobody' }],
     ['no refresh token', { grant_type: 'refresh_token' }],
     ['an unknown refresh token', { grant_type: 'refresh_token', refresh_token: 'x'.repeat(1000) }],
-  ])(
-    'refuses %s with one challenge, and the same words',
-    async ({ world: started }, _what, form) => {
-      const response = await started.postToken(form)
+  ])('refuses %s with one challenge, and the same words', async (_what, form) => {
+    const response = await everyday.postToken(form)
 
-      expect(response.statusCode).toBe(401)
-      expect(challengesOf(response)).toEqual(['Basic realm="berth"'])
-      expect(response.json()).toEqual({
-        errors: [{ code: 'UNAUTHORIZED', message: 'the name or the password is not right' }],
-      })
-    },
-  )
+    expect(response.statusCode).toBe(401)
+    expect(challengesOf(response)).toEqual(['Basic realm="berth"'])
+    expect(response.json()).toEqual({
+      errors: [{ code: 'UNAUTHORIZED', message: 'the name or the password is not right' }],
+    })
+  })
 
   it('refuses a form beyond all measure', async () => {
-    const { world: started } = await world()
-
-    const response = await started.postToken({ ...password, password: 'x'.repeat(70_000) })
+    const response = await everyday.postToken({ ...password, password: 'x'.repeat(70_000) })
 
     expect(response.statusCode).toBe(413)
   })
 
   it('has no use for what else is shown', async () => {
-    const { world: started } = await world()
     const request = { method: 'POST', url: '/token', headers: { 'content-type': FORM } } as const
     const payload = new URLSearchParams(password).toString()
 
-    const response = await started.ask({ ...request, payload }, basic('admin', 'wrong'))
+    const response = await everyday.ask({ ...request, payload }, basic('admin', 'wrong'))
 
     expect(claimsIn(response.json<BearerAnswer>().token)).toMatchObject({ sub: 'alice' })
   })
 })
 
 describe('other methods of /token', () => {
-  ofAll(['HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])(
+  it.each(['HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])(
     '%s is told so, such that clients try another one',
-    async ({ world: started }, method) => {
-      const response = await started.ask({ method, url: '/token' }, started.admin)
+    async (method) => {
+      const response = await everyday.ask({ method, url: '/token' }, everyday.admin)
 
       // containerd falls back to GET on these alone.
       expect([404, 405]).toContain(response.statusCode)
@@ -418,14 +380,14 @@ describe('other methods of /token', () => {
 describe('a refresh token', () => {
   /** alice's, and a way to use it. */
   async function loggedIn() {
-    const { world: started, pass, alice } = await world()
+    const { world: started, pass } = await world()
     const refreshToken = await started.refreshToken('alice')
     const use = (more: Readonly<Record<string, string>> = {}) =>
       started.postToken({
         ...{ grant_type: 'refresh_token', refresh_token: refreshToken },
         ...{ service: 'berth', client_id: 'docker', ...more },
       })
-    return { world: started, pass, alice, refreshToken, use }
+    return { world: started, pass, refreshToken, use }
   }
 
   it('is good for bearer tokens, again and again, and comes back as it is', async () => {
@@ -461,7 +423,7 @@ describe('a refresh token', () => {
   })
 
   it('is not what a personal token, a bearer token or a password is', async () => {
-    const { world: started, alice } = await loggedIn()
+    const { world: started } = await loggedIn()
     const { text } = await started.token('alice')
     const bearer = (await started.bearer(alice)).slice('Bearer '.length)
     for (const refreshToken of [text, bearer, PASSWORD]) {

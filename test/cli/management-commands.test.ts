@@ -8,7 +8,10 @@ import {
   putManifest,
 } from '../support/images.js'
 import { runBerth } from '../support/command.js'
-import { startTestServer, type TestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer, type TestServer } from '../support/server.js'
+
+/** For what is called wrongly. */
+const registry = sharedTestServer()
 
 const TIME = String.raw`\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})`
 
@@ -221,7 +224,7 @@ describe('a list', () => {
   })
 
   it.each(['0', '-1', 'x', '1.5', ''])('has no limit of "%s"', async (limit) => {
-    const { dataDirectory } = await startTestServer()
+    const { dataDirectory } = registry
 
     const { code } = await runBerth(['repo', 'list', `--limit=${limit}`, '--data', dataDirectory])
 
@@ -269,7 +272,7 @@ describe('a command that is called wrongly', () => {
     [['restore', 'team/app@5'], '5 is not a time: write 2026-11-21T18:30'],
     [['restore', 'a:v1@2026-02-30'], '2026-02-30 is not a time: write 2026-11-21T18:30'],
   ])('says so: %j', async (args, sentence) => {
-    const { dataDirectory } = await startTestServer()
+    const { dataDirectory } = registry
 
     const { code, stdout, stderr } = await runBerth([...args, '--data', dataDirectory])
 

@@ -1,10 +1,10 @@
 import path from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { hashOfToken } from '../../src/auth/personal-tokens.js'
 import { openForWriting } from '../../src/metadata/sqlite/connection.js'
 import { answerOf, ask, problemOf, walkPages } from '../support/management.js'
-import { startTestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer } from '../support/server.js'
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 const now = () => AT
@@ -16,6 +16,10 @@ const BCRYPT = '$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC'
 interface Named {
   readonly name: string
 }
+
+/** For what is refused: it has a user called ada, and nothing else. */
+const shared = sharedTestServer({ now })
+beforeAll(() => answerOf(shared.app, 'POST', '/users', { name: 'ada' }))
 
 async function startWith(...users: readonly string[]): Promise<FastifyInstance> {
   const { app } = await startTestServer({ now })
@@ -135,7 +139,7 @@ describe('users', () => {
     ['anonymous', /no account can be called anonymous/],
     ['Operator', /no account can be called Operator/],
   ])('are not called %j', async (name, sentence) => {
-    const app = await startWith()
+    const { app } = shared
 
     const user = await refusal(app, 'POST', '/users', { name })
     const robot = await refusal(app, 'POST', '/robots', { name })
@@ -146,7 +150,8 @@ describe('users', () => {
       detail: expect.stringMatching(sentence) as string,
     }
     expect([user, robot]).toEqual([expected, expected])
-    expect(await namesAt(app, '/users')).toEqual([])
+    expect(await namesAt(app, '/users')).toEqual(['ada'])
+    expect(await namesAt(app, '/robots')).toEqual([])
   })
 
   it.each([
@@ -158,7 +163,7 @@ describe('users', () => {
     ['half \ud800 of it', /half of a character/],
     ['berth_secret', /does not begin with berth_/],
   ])('have no password such as %j', async (password, sentence) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     const added = await refusal(app, 'POST', '/users', { name: 'bob', password })
     const changed = await refusal(app, 'PATCH', '/users/ada', { password })
@@ -210,7 +215,7 @@ describe('users', () => {
     ['PATCH', '/users/ada', { isAdmin: 'yes' }],
     ['PATCH', '/users/ada', { name: 'bob' }],
   ] as const)('are told by nothing but what is known: %s %s %j', async (method, path, body) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     expect(await refusal(app, method, path, body)).toMatchObject({ code: 'REQUEST_INVALID' })
     expect(await answerOf(app, 'GET', '/users/ada')).toMatchObject({ isAdmin: false })
@@ -311,7 +316,7 @@ describe('robots', () => {
   })
 
   it('have no password', async () => {
-    const app = await startWith()
+    const { app } = shared
 
     const refused = await refusal(app, 'POST', '/robots', { name: 'ci', password: PASSWORD })
 
@@ -499,7 +504,7 @@ describe('tokens', () => {
     [{ scope: [{ pattern: 'Team/**', actions: ['pull'] }] }],
     [{ scope: [{ pattern: '', actions: ['pull'] }] }],
   ])('are refused with %j', async (wrong) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     const refused = await refusal(app, 'POST', '/tokens', {
       ...{ account: 'ada', description: 'x' },
@@ -593,7 +598,7 @@ describe('grants', () => {
     ['robot:nobody', 'there is no robot of this name'],
     ['group:nobody', 'there is no group of this name'],
   ])('are given to nobody by the subject %j', async (subject, detail) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     const refused = await refusal(app, 'PUT', '/grants', {
       subject,
@@ -614,7 +619,7 @@ describe('grants', () => {
     ['a b', 'pattern of the body must match'],
     ['ä/*', 'pattern of the body must match'],
   ])('are not given on the pattern %j', async (pattern, sentence) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     const refused = await refusal(app, 'PUT', '/grants', {
       ...{ subject: 'user:ada', pattern, actions: ['pull'] },
@@ -629,7 +634,7 @@ describe('grants', () => {
   it.each([[[]], [['push']], [['pull', 'pull']], ['pull']])(
     'are not given for the actions %j',
     async (actions) => {
-      const app = await startWith('ada')
+      const { app } = shared
 
       const body = { subject: 'user:ada', pattern: 'team/**', actions }
 
@@ -640,7 +645,7 @@ describe('grants', () => {
   it.each(['0', '-1', 'x', '1.5', '99999999999999999999'])(
     'are not taken away by the id %s',
     async (id) => {
-      const app = await startWith()
+      const { app } = shared
 
       const { status } = await refusal(app, 'DELETE', `/grants/${id}`)
 
@@ -696,7 +701,7 @@ describe('namespaces', () => {
     ['team', { owner: 'anonymous' }],
     ['team', { owner: 'ada' }],
   ])('are not made as %s with %j', async (name, wrong) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     const body = { defaultVisibility: 'private', ...wrong }
 
@@ -783,7 +788,7 @@ describe('GET /api/v1/access/explain', () => {
     ['account=ada&repository=a&action=push', 400],
     ['account=ada&repository=a', 400],
   ])('refuses %s', async (query, status) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     expect(await refusal(app, 'GET', `/access/explain?${query}`)).toMatchObject({ status })
   })
@@ -808,7 +813,7 @@ describe('what is about accounts', () => {
     ['PUT', '/repositories/a/visibility'],
     ['GET', '/access/explain?account=ada&repository=a&action=pull'],
   ] as const)('is not for everybody: %s %s', async (method, path) => {
-    const app = await startWith('ada')
+    const { app } = shared
 
     const response = await ask(app, method, path, { token: null })
 

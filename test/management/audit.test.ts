@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import { prepareImage, pushBlob, pushImage, putManifest } from '../support/images.js'
 import { answerOf, ask, operatorTokenIn, problemOf, walkPages } from '../support/management.js'
-import { startTestServer, type TestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer, type TestServer } from '../support/server.js'
 
 interface Event {
   readonly id: number
@@ -375,8 +375,10 @@ it.each([
 })
 
 describe('GET of the audit trail', () => {
+  const registry = sharedTestServer()
+
   it('is for the operator alone', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const refused = await ask(app, 'GET', '/audit', { token: null })
 
@@ -409,7 +411,7 @@ describe('GET of the audit trail', () => {
     ['limit=0', 'limit'],
     ['nonsense=1', 'nonsense'],
   ])('refuses %s', async (query, what) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const refused = await ask(app, 'GET', `/audit?${query}`)
 

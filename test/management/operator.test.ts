@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { localUrl } from '../../src/operator-file.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { ask, operatorTokenIn, problemOf } from '../support/management.js'
-import { startTestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer } from '../support/server.js'
 
 const fileIn = (directory: string) => path.join(directory, 'berth.operator.json')
 
@@ -71,6 +71,8 @@ describe('the operator file', () => {
 })
 
 describe('the operator', () => {
+  const registry = sharedTestServer({ config: { access: { mode: 'open' } } })
+
   it.each<['GET' | 'POST' | 'DELETE', string, object?]>([
     ['GET', '/runs'],
     ['GET', '/runs/1'],
@@ -84,7 +86,7 @@ describe('the operator', () => {
     ['DELETE', '/verify/runs/current'],
     ['POST', '/backup/runs', { directory: 'not/absolute' }],
   ])('alone may %s %s, whatever others may push', async (method, path, body) => {
-    const { app } = await startTestServer({ config: { access: { mode: 'open' } } })
+    const { app } = registry
 
     const refused = await ask(app, method, path, { ...(body && { body }), token: null })
     const taken = await ask(app, method, path, body && { body })
@@ -95,7 +97,7 @@ describe('the operator', () => {
   })
 
   it.each(['wrong', '', 'é'])('is nobody with another token: "%s"', async (token) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await ask(app, 'GET', '/runs', { token })
 
@@ -105,7 +107,7 @@ describe('the operator', () => {
   })
 
   it('is known by its token, whatever else is wrong', async () => {
-    const { app, dataDirectory } = await startTestServer()
+    const { app, dataDirectory } = registry
     const token = operatorTokenIn(dataDirectory)
 
     expect((await ask(app, 'GET', '/runs', { token })).statusCode).toBe(200)
@@ -113,7 +115,7 @@ describe('the operator', () => {
   })
 
   it('is no one to the registry API', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject({ url: '/v2/', headers: { authorization: 'Bearer wrong' } })
 

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { pushImage } from '../support/images.js'
 import { ask, problemOf } from '../support/management.js'
-import { operatorTokenOf, startTestServer } from '../support/server.js'
+import { operatorTokenOf, sharedTestServer } from '../support/server.js'
+
+const registry = sharedTestServer()
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -25,7 +27,7 @@ describe('a refusal of the management API', () => {
     ['/api/%ZZ', 400, 'REQUEST_INVALID'],
     [`/api/v1/runs?cursor=${'x'.repeat(40_000)}`, 414, 'URL_TOO_LONG'],
   ])('is a problem document: %.60s', async (url, status, code) => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject({ url, headers: operatorHeaders(app) })
 
@@ -37,7 +39,7 @@ describe('a refusal of the management API', () => {
   })
 
   it('has another form beside the API', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await app.inject('/apis')
 
@@ -48,7 +50,7 @@ describe('a refusal of the management API', () => {
   it.each(METHODS.filter((method) => method !== 'GET'))(
     'says which methods are possible where %s is not',
     async (method) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       const response = await app.inject({ method, url: '/api/v1/runs' })
 
@@ -65,7 +67,7 @@ describe('a refusal of the management API', () => {
     ['GET', '/openapi.json?x=1', undefined, 'x'],
   ] as const)('is for what %s %s does not know, and nothing has changed', async (...request) => {
     const [method, path, body, unknown] = request
-    const { app } = await startTestServer()
+    const { app } = registry
     await pushImage(app, 'app', 'v1')
 
     const response = await ask(app, method, path, { body })
@@ -77,7 +79,7 @@ describe('a refusal of the management API', () => {
   })
 
   it('names every member that is wrong', async () => {
-    const { app } = await startTestServer()
+    const { app } = registry
 
     const response = await ask(app, 'GET', '/runs?limit=many&kind=nonsense&colour=red')
 
@@ -89,7 +91,7 @@ describe('a refusal of the management API', () => {
   it.each(['x', 'YQ==', 'YQ', '____', 'LTE', 'MS41'])(
     'is what a cursor gets that no list has given: %s',
     async (cursor) => {
-      const { app } = await startTestServer()
+      const { app } = registry
 
       const response = await ask(app, 'GET', `/runs?cursor=${cursor}`)
 
@@ -99,7 +101,7 @@ describe('a refusal of the management API', () => {
   )
 
   it('comes before a body that nothing would take', async () => {
-    const { url } = await startTestServer()
+    const { url } = registry
     const upload = request(`${url}/api/v1/runs`, {
       method: 'PUT',
       headers: { 'content-length': 1000, expect: '100-continue' },

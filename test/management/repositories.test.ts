@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { pushImage } from '../support/images.js'
 import { answerOf, ask, problemOf, walkPages } from '../support/management.js'
-import { startTestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer } from '../support/server.js'
 
 interface Repository {
   readonly name: string
@@ -55,6 +55,9 @@ describe('GET /api/v1/repositories', () => {
 })
 
 describe('PUT /api/v1/repositories/{name}', () => {
+  /** Has no repository. */
+  const refusing = sharedTestServer()
+
   it('makes a described repository that stays in the catalog', async () => {
     const { app } = await startTestServer({ now })
 
@@ -108,7 +111,7 @@ describe('PUT /api/v1/repositories/{name}', () => {
     [[], ''],
     ['text', ''],
   ])('refuses %.40j, and changes nothing', async (body, member) => {
-    const { app } = await startTestServer()
+    const { app } = refusing
 
     const response = await ask(app, 'PUT', APP, { body })
 
@@ -120,7 +123,7 @@ describe('PUT /api/v1/repositories/{name}', () => {
   it.each(['', '{', '{"description":"a","description":"b"}', '{"description":"\xff"}'])(
     'refuses a body that is no JSON: %s',
     async (text) => {
-      const { app } = await startTestServer()
+      const { app } = refusing
 
       const response = await app.inject({
         method: 'PUT',
@@ -137,7 +140,7 @@ describe('PUT /api/v1/repositories/{name}', () => {
   it.each(['text/plain', 'application/x-www-form-urlencoded', ''])(
     'refuses a body that a page elsewhere could send: "%s"',
     async (contentType) => {
-      const { app } = await startTestServer()
+      const { app } = refusing
 
       const response = await app.inject({
         method: 'PUT',
@@ -152,7 +155,7 @@ describe('PUT /api/v1/repositories/{name}', () => {
   )
 
   it('refuses a body of more than a mebibyte', async () => {
-    const { app } = await startTestServer()
+    const { app } = refusing
 
     const response = await ask(app, 'PUT', APP, { body: { description: 'x'.repeat(1 << 20) } })
 
@@ -161,7 +164,7 @@ describe('PUT /api/v1/repositories/{name}', () => {
   })
 
   it('refuses names that are none, and those that are not there', async () => {
-    const { app } = await startTestServer()
+    const { app } = refusing
     const put = (name: string, description: string) =>
       ask(app, 'PUT', `/repositories/${name}`, { body: { description } })
 

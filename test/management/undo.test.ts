@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { pushBlob, pushImage } from '../support/images.js'
 import { answerOf, ask, problemOf } from '../support/management.js'
-import { startTestServer } from '../support/server.js'
+import { sharedTestServer, startTestServer } from '../support/server.js'
 
 const APP = 'team/app'
 const REPOSITORY = '/repositories/team%2Fapp'
@@ -30,6 +30,7 @@ describe('DELETE of a repository', () => {
 })
 
 describe('POST of a restore', () => {
+  const refusing = sharedTestServer()
   const restore = `${REPOSITORY}/restore`
 
   it('brings a repository back whole, or says why not', async () => {
@@ -143,7 +144,7 @@ describe('POST of a restore', () => {
     [{ as: 'Not A Name' }, 400],
     [{ everything: true }, 400],
   ])('refuses %j with %i, and changes nothing', async (body, status) => {
-    const { app } = await startTestServer()
+    const { app } = refusing
     const { digest } = await pushImage(app, APP, 'v1')
 
     const response = await ask(app, 'POST', restore, { body })

@@ -1,6 +1,7 @@
 import { hashSync as argon2 } from '@node-rs/argon2'
 import { hashSync as bcrypt } from '@node-rs/bcrypt'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { beforeAll } from 'vitest'
 import { createPersonalToken } from '../../src/auth/personal-tokens.js'
 import type {
   Accounts,
@@ -11,7 +12,7 @@ import type {
   Visibility,
 } from '../../src/metadata/accounts.js'
 import type { RepositoryName } from '../../src/oci/reference.js'
-import { startTestServer, type StartOptions, type TestServer } from './server.js'
+import { sharedTestServer, startTestServer, type StartOptions, type TestServer } from './server.js'
 
 /** That of every user. */
 export const PASSWORD = 'correct horse'
@@ -53,16 +54,20 @@ export interface BearerAnswer {
 /** A registry with accounts, of which there is one admin, and what fills it. */
 export class AccountsWorld {
   readonly testServer: TestServer
-  readonly app: FastifyInstance
-  readonly accounts: Accounts
   /** The `Authorization` of somebody who may do everything. */
   readonly admin = basic('admin')
   #addresses = 0
 
   constructor(testServer: TestServer) {
     this.testServer = testServer
-    this.app = testServer.app
-    this.accounts = testServer.server.stores.metadata.accounts
+  }
+
+  get app(): FastifyInstance {
+    return this.testServer.app
+  }
+
+  get accounts(): Accounts {
+    return this.testServer.server.stores.metadata.accounts
   }
 
   /** @returns their `Authorization`, with a password */
@@ -162,15 +167,32 @@ export const FORM = 'application/x-www-form-urlencoded'
 
 /** Starts one, with an admin called `admin`. */
 export async function startWithAccounts(options: StartOptions = {}): Promise<AccountsWorld> {
-  const access = { ...options.config?.access, mode: 'accounts' } as const
-  const world = new AccountsWorld(
-    await startTestServer({ ...options, config: { ...options.config, access } }),
-  )
-  const { firstAdmin } = world.testServer.server
-  if (firstAdmin) {
-    await world.accounts.changeAccount({ name: 'admin', passwordHash: BCRYPT_HASH, at: made.at })
-  }
+  const world = new AccountsWorld(await startTestServer(withAccounts(options)))
+  await giveAdminPassword(world)
   return world
+}
+
+/**
+ * One with an admin called `admin` for all tests of a file, or of a `describe`, on the terms of
+ * {@link sharedTestServer}.
+ */
+export function sharedWithAccounts(
+  options: Omit<StartOptions, 'dataDirectory'> = {},
+): AccountsWorld {
+  const world = new AccountsWorld(sharedTestServer(withAccounts(options)))
+  beforeAll(() => giveAdminPassword(world))
+  return world
+}
+
+function withAccounts<Options extends StartOptions>(options: Options): Options {
+  const access = { ...options.config?.access, mode: 'accounts' } as const
+  return { ...options, config: { ...options.config, access } }
+}
+
+/** The one of {@link PASSWORD}, where this start has made the admin. */
+async function giveAdminPassword({ testServer, accounts }: AccountsWorld): Promise<void> {
+  if (testServer.server.firstAdmin === undefined) return
+  await accounts.changeAccount({ name: 'admin', passwordHash: BCRYPT_HASH, at: made.at })
 }
 
 /** The `Authorization` of a name and a password. */

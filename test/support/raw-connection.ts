@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
-import { onTestFinished } from 'vitest'
+import { whenFinished } from './side-by-side.js'
 
 /** One TCP connection to a server, for what an HTTP client would not let us send. */
 export class RawConnection {
@@ -29,7 +29,7 @@ export class RawConnection {
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve).once('error', reject)
     })
-    onTestFinished(() => void socket.destroy())
+    whenFinished(() => void socket.destroy())
     return new RawConnection(socket)
   }
 
@@ -39,7 +39,7 @@ export class RawConnection {
     await new Promise<void>((resolve, reject) => {
       socket.once('secureConnect', resolve).once('error', reject)
     })
-    onTestFinished(() => void socket.destroy())
+    whenFinished(() => void socket.destroy())
     return new RawConnection(socket)
   }
 

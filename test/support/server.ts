@@ -1,13 +1,14 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pino, type Logger } from 'pino'
-import { onTestFinished } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { loadConfig, type Config } from '../../src/config.js'
 import type { DurabilityLostError } from '../../src/errors.js'
 import { readOperatorFile } from '../../src/operator-file.js'
 import { startServer, type Server } from '../../src/server.js'
-import { temporaryDirectory } from './directories.js'
+import { makeDirectory, removeDirectory, temporaryDirectory } from './directories.js'
+import { whenFinished } from './side-by-side.js'
 
 type Overrides = {
   readonly [Group in keyof Config]?: Config[Group] extends readonly unknown[]
@@ -45,6 +46,63 @@ export function operatorTokenOf(app: FastifyInstance): string | undefined {
 /** A whole registry on a free port; closed when the test is over. */
 export async function startTestServer(options: StartOptions = {}): Promise<TestServer> {
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory())
+  const started = await startIn(dataDirectory, options)
+  whenFinished(() => started.server.close())
+  return started
+}
+
+/**
+ * A whole registry for all tests of a file, or of a `describe`: call it where they are declared. It runs
+ * from before the first of them until after the last, and its members may be read meanwhile only.
+ *
+ * It is for tests that look, send what is refused, or use names that no other test has
+ * ({@link ownName}). A test that closes it, damages its files or asks about everything it has starts
+ * one of its own with {@link startTestServer}, which costs more than most tests do.
+ */
+export function sharedTestServer(options: Omit<StartOptions, 'dataDirectory'> = {}): TestServer {
+  let started: TestServer | undefined
+  const running = () => {
+    if (started === undefined) throw new Error('the shared server runs only while its tests do')
+    return started
+  }
+  beforeAll(async () => {
+    started = await startIn(await makeDirectory(), options)
+  })
+  afterAll(async () => {
+    if (started === undefined) return
+    const { server, dataDirectory } = started
+    started = undefined
+    await server.close()
+    await removeDirectory(dataDirectory)
+  })
+  return {
+    get app() {
+      return running().app
+    },
+    get server() {
+      return running().server
+    },
+    get url() {
+      return running().url
+    },
+    get port() {
+      return running().port
+    },
+    get dataDirectory() {
+      return running().dataDirectory
+    },
+  }
+}
+
+let names = 0
+
+/** A name that no other test has: of a repository, or of whatever is named as they are. */
+export function ownName(prefix = 'team/app'): string {
+  names += 1
+  return `${prefix}-${names}`
+}
+
+async function startIn(dataDirectory: string, options: StartOptions): Promise<TestServer> {
   const config = testConfig(dataDirectory, options.config)
   const server = await startServer({
     config,
@@ -56,7 +114,6 @@ export async function startTestServer(options: StartOptions = {}): Promise<TestS
         throw error
       }),
   })
-  onTestFinished(() => server.close())
   const access = readOperatorFile(dataDirectory)
   if (access) operatorTokens.set(server.app, access.token)
   const { port } = server.address

@@ -7,6 +7,7 @@ import type { FindingKind } from '../../src/registry/verify/findings.js'
 import type { VerifyReport, VerifyRequest } from '../../src/registry/verify/verify-run.js'
 import { hexOf } from '../../src/oci/digest.js'
 import type { Digest } from '../../src/oci/digest.js'
+import { pauseMs } from './eventually.js'
 import { answerOf } from './management.js'
 
 export interface VerifiedRun {
@@ -29,10 +30,11 @@ export async function endOf<Run extends { readonly status: RunStatus } = Verifie
   app: FastifyInstance,
   id: number,
 ): Promise<Run> {
+  const startedAt = performance.now()
   for (;;) {
     const run = await answerOf<Run>(app, 'GET', `/runs/${id}`)
     if (run.status !== 'running') return run
-    await delay(5)
+    await delay(pauseMs(performance.now() - startedAt))
   }
 }
 

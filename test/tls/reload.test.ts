@@ -9,7 +9,10 @@ import { eventually } from '../support/eventually.js'
 import { bytesOf, pushBlob } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
 import { startTestServer } from '../support/server.js'
+import { runSideBySide } from '../support/side-by-side.js'
 import { makeTestCertificates, startTlsServer, tlsConfig, type TlsServer } from '../support/tls.js'
+
+runSideBySide()
 
 const ping = 'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n'
 
@@ -33,7 +36,7 @@ function recordingLog() {
   return { log, warnings: () => lines.filter(({ level }) => level >= 40) }
 }
 
-describe('a certificate that is renewed', () => {
+describe.concurrent('a certificate that is renewed', () => {
   it('is shown to new connections, while what is under way goes on', async () => {
     const server = await startTlsServer('both')
     const large = bytesOf(32 * 1024 * 1024, 'large')
