@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RegistryError } from '../errors.js'
+import { RegistryError, type ErrorCode } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { contentTypeOf, invite } from '../request-bodies.js'
 import type { Access } from './access.js'
@@ -14,6 +14,9 @@ import type { TokenUses } from './token-uses.js'
 const formBytesMax = 64 * 1024
 
 const dayMs = 24 * 60 * 60 * 1000
+
+/** With which a token is refused to an account that is not what it was when it logged in. */
+const NO_MORE: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'ACCOUNT_UNKNOWN'])
 
 export interface TokenRoutesOptions {
   readonly accounts: Accounts
@@ -127,7 +130,8 @@ export async function tokenRoutes(
     // Who has shown a token keeps that one: it lasts as long as it was made for, and can be revoked.
     const isByPassword = isSignedIn(identity) && identity.tokenId === undefined
     const kept =
-      refreshToken ?? (isOffline && isByPassword ? await keep(identity, clientId) : undefined)
+      refreshToken ??
+      (isOffline && isByPassword ? await keep(reply, identity, clientId) : undefined)
     return reply.send({
       token: signed.text,
       access_token: signed.text,
@@ -139,15 +143,25 @@ export async function tokenRoutes(
   }
 
   /** A refresh token for somebody who has just logged in. */
-  async function keep(identity: SignedIn, clientId: string | undefined): Promise<string> {
+  async function keep(
+    reply: FastifyReply,
+    identity: SignedIn,
+    clientId: string | undefined,
+  ): Promise<string> {
     const { id, text, secretHash } = createRefreshToken()
     const at = now()
-    await accounts.addToken({
-      ...{ id, secretHash, kind: 'refresh', account: identity.name, at, identity: identity.name },
-      epoch: identity.epoch,
-      description: (clientId ?? '').slice(0, 200),
-      expiresAt: at + refreshDays * dayMs,
-    })
+    try {
+      await accounts.addToken({
+        ...{ id, secretHash, kind: 'refresh', account: identity.name, at, identity: identity.name },
+        epoch: identity.epoch,
+        description: (clientId ?? '').slice(0, 200),
+        expiresAt: at + refreshDays * dayMs,
+      })
+    } catch (error) {
+      // Their password was right when it was looked at, and is not any more.
+      if (error instanceof RegistryError && NO_MORE.has(error.code)) return refuse(reply)
+      throw error
+    }
     return text
   }
 }
