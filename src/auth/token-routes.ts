@@ -3,10 +3,10 @@ import { RegistryError, type ErrorCode } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { contentTypeOf, invite } from '../request-bodies.js'
 import type { Access } from './access.js'
-import { identityOf, isAlive, type Authenticator } from './authenticator.js'
+import type { Authenticator } from './authenticator.js'
 import type { BearerTokens } from './bearer-tokens.js'
 import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'
-import { createRefreshToken, hashOfToken } from './personal-tokens.js'
+import { createRefreshToken } from './personal-tokens.js'
 import { callerOf, type RequestRate } from './request-rate.js'
 import { grantScopes, parseScopes, type BearerAccess } from './scopes.js'
 import type { TokenUses } from './token-uses.js'
@@ -97,8 +97,9 @@ export async function tokenRoutes(
       }
       case 'refresh_token': {
         const text = form.get('refresh_token') ?? ''
-        const identity = await identityByRefresh(text)
-        if (identity === undefined) return refuse(reply)
+        const identity = await authenticator.logInByRefresh(text, request.ip)
+        if (identity?.tokenId === undefined) return refuse(reply)
+        uses.note(identity.tokenId, now() + refreshDays * dayMs)
         request.identity = identity
         return answer(reply, identity, asked, text)
       }
@@ -106,13 +107,6 @@ export async function tokenRoutes(
         throw new RegistryError('REQUEST_INVALID', 'grant_type must be password or refresh_token')
     }
   })
-
-  async function identityByRefresh(text: string): Promise<SignedIn | undefined> {
-    const token = await accounts.findToken(hashOfToken(text))
-    if (token?.kind !== 'refresh' || !isAlive(token, now())) return undefined
-    uses.note(token.id, now() + refreshDays * dayMs)
-    return identityOf(token.account, token)
-  }
 
   async function answer(
     reply: FastifyReply,
