@@ -22,7 +22,7 @@ export interface LoginAttempt {
   readonly name: string
   readonly address: string
   readonly succeeded: boolean
-  readonly by: 'password' | 'token'
+  readonly by: 'password' | 'token' | 'refresh'
   /** It was not even looked at, after too many that were wrong. */
   readonly isThrottled?: boolean
 }
@@ -53,6 +53,8 @@ export class Authenticator {
   /** In front of what is hashed, so that nobody else can tell what a digest is of. */
   readonly #secret = randomBytes(32).toString('base64')
   readonly #remembered = new Recent<Remembered>(rememberedMax)
+  /** Until when nobody is told again of a refresh token that is used where it was. */
+  readonly #toldUntil = new Recent<number>(rememberedMax)
 
   constructor(accounts: Accounts, options: AuthenticatorOptions) {
     this.#accounts = accounts
@@ -85,6 +87,23 @@ export class Authenticator {
   /** What somebody shows who logs in: a password, or a personal token in its place. */
   async logIn(name: string, password: string, address: string): Promise<SignedIn | undefined> {
     return (await this.#readPassword(name, password, address))?.identity
+  }
+
+  /** What docker login keeps in place of a password, which clients show for each bearer token. */
+  async logInByRefresh(text: string, address: string): Promise<SignedIn | undefined> {
+    const { now, onLogin } = this.#options
+    const token = await this.#accounts.findToken(hashOfToken(text))
+    const name = token?.account.name ?? ''
+    if (token?.kind !== 'refresh' || !isAlive(token, now())) {
+      onLogin({ name, address, succeeded: false, by: 'refresh' })
+      return undefined
+    }
+    const key = `${token.id} ${addressKey(address)}`
+    if ((this.#toldUntil.get(key) ?? 0) <= now()) {
+      this.#toldUntil.set(key, now() + freshMs)
+      onLogin({ name, address, succeeded: true, by: 'refresh' })
+    }
+    return identityOf(token.account, token)
   }
 
   async #read(
@@ -172,12 +191,12 @@ function isThrottled(error: unknown): boolean {
 }
 
 /** Whether a token lets its account in at this moment. */
-export function isAlive({ account, expiresAt = Infinity }: StoredToken, at: number): boolean {
+function isAlive({ account, expiresAt = Infinity }: StoredToken, at: number): boolean {
   return !account.isDisabled && at < expiresAt
 }
 
 /** @param token - with which the account has come */
-export function identityOf(account: Account, token?: StoredToken): SignedIn {
+function identityOf(account: Account, token?: StoredToken): SignedIn {
   return {
     kind: account.kind,
     name: account.name,

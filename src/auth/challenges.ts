@@ -39,7 +39,8 @@ export class Challenges {
 /** As the client has it. A proxy that is trusted may still pass on what its own clients have said. */
 function addressOf({ host, protocol: said, raw }: FastifyRequest): string {
   const own = 'encrypted' in raw.socket ? 'https' : 'http'
-  const protocol = /^https?$/.test(said) ? said : own
+  // Schemes are written in either case (RFC 3986, section 3.1).
+  const protocol = /^https?$/i.test(said) ? said.toLowerCase() : own
   if (HOST.test(host)) return `${protocol}://${host}`
   const { localAddress = '127.0.0.1', localFamily, localPort } = raw.socket
   const address = localFamily === 'IPv6' ? `[${localAddress}]` : localAddress

@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RegistryError } from '../errors.js'
+import { RegistryError, type ErrorCode } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { contentTypeOf, invite } from '../request-bodies.js'
 import type { Access } from './access.js'
-import { identityOf, isAlive, type Authenticator } from './authenticator.js'
+import type { Authenticator } from './authenticator.js'
 import type { BearerTokens } from './bearer-tokens.js'
 import { ANONYMOUS, isSignedIn, type Identity, type SignedIn } from './identity.js'
-import { createRefreshToken, hashOfToken } from './personal-tokens.js'
+import { createRefreshToken } from './personal-tokens.js'
 import { callerOf, type RequestRate } from './request-rate.js'
 import { grantScopes, parseScopes, type BearerAccess } from './scopes.js'
 import type { TokenUses } from './token-uses.js'
@@ -14,6 +14,9 @@ import type { TokenUses } from './token-uses.js'
 const formBytesMax = 64 * 1024
 
 const dayMs = 24 * 60 * 60 * 1000
+
+/** With which a token is refused to an account that is not what it was when it logged in. */
+const NO_MORE: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'ACCOUNT_UNKNOWN'])
 
 export interface TokenRoutesOptions {
   readonly accounts: Accounts
@@ -94,8 +97,9 @@ export async function tokenRoutes(
       }
       case 'refresh_token': {
         const text = form.get('refresh_token') ?? ''
-        const identity = await identityByRefresh(text)
-        if (identity === undefined) return refuse(reply)
+        const identity = await authenticator.logInByRefresh(text, request.ip)
+        if (identity?.tokenId === undefined) return refuse(reply)
+        uses.note(identity.tokenId, now() + refreshDays * dayMs)
         request.identity = identity
         return answer(reply, identity, asked, text)
       }
@@ -103,13 +107,6 @@ export async function tokenRoutes(
         throw new RegistryError('REQUEST_INVALID', 'grant_type must be password or refresh_token')
     }
   })
-
-  async function identityByRefresh(text: string): Promise<SignedIn | undefined> {
-    const token = await accounts.findToken(hashOfToken(text))
-    if (token?.kind !== 'refresh' || !isAlive(token, now())) return undefined
-    uses.note(token.id, now() + refreshDays * dayMs)
-    return identityOf(token.account, token)
-  }
 
   async function answer(
     reply: FastifyReply,
@@ -128,9 +125,7 @@ export async function tokenRoutes(
     const isByPassword = isSignedIn(identity) && identity.tokenId === undefined
     const kept =
       refreshToken ??
-      (isOffline && isByPassword
-        ? await keep(identity, { request: reply.request, clientId })
-        : undefined)
+      (isOffline && isByPassword ? await keep(reply, identity, clientId) : undefined)
     return reply.send({
       token: signed.text,
       access_token: signed.text,
@@ -147,8 +142,9 @@ export async function tokenRoutes(
    * @returns undefined when it cannot be stored: clients then keep what they have shown
    */
   async function keep(
+    reply: FastifyReply,
     identity: SignedIn,
-    { request, clientId }: { request: FastifyRequest; clientId: string | undefined },
+    clientId: string | undefined,
   ): Promise<string | undefined> {
     const { id, text, secretHash } = createRefreshToken()
     const at = now()
@@ -161,9 +157,12 @@ export async function tokenRoutes(
       })
       return text
     } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      // Their password was right when it was looked at, and is not any more.
+      if (NO_MORE.has(error.code)) return refuse(reply)
+      if (error.statusCode < 500) throw error
       // A full disk must not keep anybody from logging in, and so from reading.
-      if (!(error instanceof RegistryError) || error.statusCode < 500) throw error
-      request.log.warn({ err: error }, 'a login could not be given a refresh token')
+      reply.log.warn({ err: error }, 'a login could not be given a refresh token')
       return undefined
     }
   }

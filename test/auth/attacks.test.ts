@@ -439,6 +439,7 @@ describe('the address of the token endpoint', () => {
     expect(await said({ 'x-forwarded-proto': 'ftp, https' })).toBe(
       'https://outside.example.com/token',
     )
+    expect(await said({ 'x-forwarded-proto': 'HTTPS' })).toBe('https://outside.example.com/token')
     for (const proto of ['javascript', 'https",scope="x', 'https://evil/?', '']) {
       expect([proto, await said({ 'x-forwarded-proto': proto })]).toEqual([
         ...[proto, 'http://outside.example.com/token'],

@@ -1,3 +1,4 @@
+import { hashSync as bcrypt } from '@node-rs/bcrypt'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
   basic,
@@ -198,6 +199,27 @@ describe('GET /token', () => {
         'repository:team/app:pull',
       ])
     }
+  })
+
+  it.each([
+    [
+      'disabled',
+      (w: AccountsWorld) => w.accounts.changeAccount({ name: 'eve', isDisabled: true, at: AT }),
+    ],
+    ['deleted', (w: AccountsWorld) => w.accounts.deleteAccount('eve')],
+  ])('refuses a login as any other when the account is %s in the midst of it', async (_, end) => {
+    const { world: started } = await world()
+    // Takes long to check: other requests that come after it are answered before.
+    const eve = await started.user('eve', { passwordHash: bcrypt(PASSWORD, 11) })
+    const login = started.get('/token?offline_token=true', eve).then((answer) => answer)
+    await started.get('/v2/')
+
+    await end(started)
+
+    const response = await login
+    const wrong = await started.get('/token?offline_token=true', basic('alice', 'wrong'))
+    expect([response.statusCode, response.body]).toEqual([401, wrong.body])
+    expect(challengesOf(response)).toEqual(challengesOf(wrong))
   })
 
   it('gives no token for a token: it could make itself last for ever', async () => {
