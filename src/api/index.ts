@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Auth } from '../auth/auth.js'
 import { guard } from '../auth/guard.js'
+import { KEPT_NOWHERE } from '../caching.js'
 import type { Config } from '../config.js'
 import type { Endpoints } from '../endpoints.js'
 import type { DurabilityLostError } from '../errors.js'
@@ -69,6 +70,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
   // Before anybody waits for a body that nothing here would take. The router takes nothing at all for
   // a parameter, too.
   app.addHook('onRequest', async (request, reply) => {
+    reply.header('Cache-Control', KEPT_NOWHERE)
     const parameters = Object.values(request.params as Record<string, string>)
     if (request.is404 || parameters.includes('')) endpoints.refuse(request, reply)
   })

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { KEPT_NOWHERE } from '../caching.js'
 import type { RegistryError } from '../errors.js'
 
 /** One thing that a problem is about: the digest that is missing, the member that is wrong. */
@@ -63,7 +64,10 @@ export function problems(...statuses: readonly ProblemStatus[]): Record<number, 
 export function sendProblem(reply: FastifyReply, refusal: RegistryError): void {
   const body = JSON.stringify(problemOf(refusal))
   // As bytes: of text, the framework would say a charset, which this type does not have.
-  void reply.type('application/problem+json').send(Buffer.from(body))
+  void reply
+    .type('application/problem+json')
+    .header('Cache-Control', KEPT_NOWHERE)
+    .send(Buffer.from(body))
 }
 
 function problemOf({ statusCode, code, message, details }: RegistryError): Problem {

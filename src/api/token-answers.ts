@@ -140,12 +140,11 @@ export async function makeToken(
   return { made, token }
 }
 
-/** No cache on the way may keep it. */
 export function sendToken(
   reply: FastifyReply,
   { made, token }: { readonly made: TokenRecord; readonly token: string },
 ) {
-  reply.code(201).header('Cache-Control', 'no-store')
+  reply.code(201)
   return { ...tokenAnswer(made, made.createdAt), token }
 }
 

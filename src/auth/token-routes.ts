@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { KEPT_NOWHERE } from '../caching.js'
 import { RegistryError, type ErrorCode } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { contentTypeOf, invite } from '../request-bodies.js'
@@ -60,7 +61,7 @@ export async function tokenRoutes(
   app.addHook('preParsing', async (request, reply) => invite(request, reply))
   app.addHook('onRequest', async (request, reply) => {
     request.identity = ANONYMOUS
-    reply.header('Cache-Control', 'no-store')
+    reply.header('Cache-Control', KEPT_NOWHERE)
     // By their address: who they are, they are about to say.
     requestRate?.admit(callerOf(ANONYMOUS, request))
   })

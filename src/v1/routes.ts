@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { guard, requires, type Gate } from '../auth/guard.js'
+import { ASK_AGAIN } from '../caching.js'
 import type { Search } from '../registry/search.js'
 
 interface SearchRoute {
@@ -23,7 +24,7 @@ export async function v1(app: FastifyInstance, { search, gate }: V1Options): Pro
     return { standalone: true }
   })
 
-  app.get<SearchRoute>('/search', requires('search'), async (request) => {
+  app.get<SearchRoute>('/search', requires('search'), async (request, reply) => {
     const query = [request.query.q ?? ''].flat()[0] ?? ''
     // docker puts its hub's namespace before a name that has none.
     const term = query.startsWith('library/') ? query.slice('library/'.length) : query
@@ -38,6 +39,7 @@ export async function v1(app: FastifyInstance, { search, gate }: V1Options): Pro
       is_official: false,
       is_automated: false,
     }))
+    reply.header('Cache-Control', ASK_AGAIN)
     return { query, num_results: results.length, results }
   })
 }

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { ASK_AGAIN } from '../caching.js'
 
 /** On every answer: very old docker engines tell by it that this is no V1 registry. */
 export const API_VERSION_HEADER = 'Docker-Distribution-Api-Version'
@@ -10,7 +11,8 @@ export function sendJson(
   document: unknown,
   mediaType = 'application/json',
 ): FastifyReply {
-  return reply.type(mediaType).send(Buffer.from(JSON.stringify(document)))
+  const bytes = Buffer.from(JSON.stringify(document))
+  return reply.type(mediaType).header('Cache-Control', ASK_AGAIN).send(bytes)
 }
 
 /** 201 and 202 without a body. docker reads a missing length as "until the connection ends". */
@@ -33,9 +35,6 @@ export function warn(reply: FastifyReply, text: string): void {
     .replace(/["\\]/g, '\\$&')
   reply.header('Warning', `299 - "${quoted}"`)
 }
-
-/** Content that its digest names never changes. */
-export const FOREVER = 'private, max-age=31536000, immutable'
 
 /**
  * Whether an `If-None-Match` says that the client has this already. Go clients send the digest

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ASK_AGAIN, FOREVER } from '../caching.js'
 import type { Access } from '../auth/access.js'
 import { requires, type Confirm } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
@@ -7,7 +8,7 @@ import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/
 import type { Manifests } from '../registry/manifests.js'
 import { contentTypeOf } from '../request-bodies.js'
 import { setContentPolicy } from '../security-headers.js'
-import { FOREVER, isKnownToClient, sendEmpty, warn } from './answers.js'
+import { isKnownToClient, sendEmpty, warn } from './answers.js'
 import { readBody } from './bodies.js'
 
 interface ManifestRoute {
@@ -119,7 +120,7 @@ function isAnsweredByHeaders(
   setContentPolicy(reply)
   reply.header('Docker-Content-Digest', digest)
   reply.header('ETag', `"${digest}"`)
-  reply.header('Cache-Control', isTag ? 'no-cache' : FOREVER)
+  reply.header('Cache-Control', isTag ? ASK_AGAIN : FOREVER)
   if (isKnownToClient(request.headers['if-none-match'], digest)) {
     reply.code(304).send()
     return true
