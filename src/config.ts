@@ -15,9 +15,9 @@ export interface ConfigSources {
 
 /** Settings that commands take as options. */
 export interface ConfigFlags {
-  readonly host?: string
-  readonly port?: string
-  readonly data?: string
+  readonly host?: string | undefined
+  readonly port?: string | undefined
+  readonly data?: string | undefined
 }
 
 /** Settings that cannot be used: one sentence for each, naming the key. */

@@ -35,7 +35,7 @@ export function configFileOf(
  */
 export function configFor(
   io: CommandIo,
-  { config, ...flags }: ConfigFlags & { readonly config?: string },
+  { config, ...flags }: ConfigFlags & { readonly config?: string | undefined },
 ): Config {
   const file = configFileOf(io, config)
   return loadConfig({ environment: io.environment, flags, ...(file !== undefined && { file }) })

@@ -56,8 +56,8 @@ export function managementCommand<T extends Options>(command: ManagementCommand<
     async run(args, io) {
       const parsed = parseArguments(args, { ...options, ...commonOptions }, operands)
       const common = parsed.options as { config?: string; data?: string; json?: boolean }
-      const { json = false, ...sources } = common
-      const config = configFor(io, sources)
+      const { config: file, data, json = false } = common
+      const config = configFor(io, { config: file, data })
       const isHeard = listenForReader(io)
       const management = await openManagement(config)
       try {
