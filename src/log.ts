@@ -27,10 +27,17 @@ export async function createLog({ level, format }: Config['log']): Promise<Logge
     const { PinoPretty } = await import('pino-pretty')
     return pino(options, PinoPretty({ destination: 2, ignore: 'pid,hostname' }))
   }
-  const lines = new WaitingLines()
-  setInterval(() => lines.flushSync(), flushMs).unref()
-  process.once('exit', () => lines.flushSync())
-  return pino(options, lines)
+  return pino(options, (lines ??= openLines()))
+}
+
+/** As there is one standard error. */
+let lines: WaitingLines | undefined
+
+function openLines(): WaitingLines {
+  const opened = new WaitingLines()
+  setInterval(() => opened.flushSync(), flushMs).unref()
+  process.once('exit', () => opened.flushSync())
+  return opened
 }
 
 /**
