@@ -1,3 +1,6 @@
+/** Of a day, as settings count them: in milliseconds. */
+export const dayMs = 24 * 60 * 60 * 1000
+
 /** A date with a time of the day, as far as it is written: to the minute, the second, or finer; with a zone. */
 const WRITTEN = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::(\d{2})(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/
 

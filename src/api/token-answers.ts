@@ -12,6 +12,7 @@ import {
 import type { Page, PageRequest } from '../metadata/pages.js'
 import { PATTERN_EXPRESSION } from '../oci/patterns.js'
 import { parseRepositoryPattern } from '../oci/repository-patterns.js'
+import { dayMs } from '../times.js'
 import { inOrder } from './actions.js'
 import { pageAnswer, parsePage, type PageQuery } from './pages.js'
 import { timeSchema, timeText } from './times.js'
@@ -22,8 +23,6 @@ export interface WantedToken {
   readonly scope?: readonly TokenScope[]
   readonly days?: number
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** A hundred years; what is to last longer does not expire. */
 const daysMax = 36_500

@@ -3,6 +3,7 @@ import { KEPT_NOWHERE } from '../caching.js'
 import { RegistryError, type ErrorCode } from '../errors.js'
 import type { Accounts } from '../metadata/accounts.js'
 import { contentTypeOf, invite } from '../request-bodies.js'
+import { dayMs } from '../times.js'
 import type { Access } from './access.js'
 import type { Authenticator } from './authenticator.js'
 import type { BearerTokens } from './bearer-tokens.js'
@@ -13,8 +14,6 @@ import { grantScopes, parseScopes, type BearerAccess } from './scopes.js'
 import type { TokenUses } from './token-uses.js'
 
 const formBytesMax = 64 * 1024
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** With which a token is refused to an account that is not what it was when it logged in. */
 const NO_MORE: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'ACCOUNT_UNKNOWN'])

@@ -3,6 +3,7 @@ import type { Config } from '../config.js'
 import type { AuditLog } from '../events/audit.js'
 import type { RetentionRule } from '../metadata/retention.js'
 import type { Registry, Stores } from '../registry/registry.js'
+import { dayMs } from '../times.js'
 import { berthVersion } from '../version.js'
 import { Backups, type BackupsOptions } from './backups.js'
 import { Collector } from './collector.js'
@@ -38,7 +39,6 @@ const auditMs = 60_000
 const retentionMs = 60_000
 
 const hourMs = 60 * 60 * 1000
-const dayMs = 24 * hourMs
 
 export function createMaintenance(
   { metadata, blobs }: Stores,

@@ -1,6 +1,7 @@
 import type { StoredBytes } from '../metadata/collecting.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
+import { dayMs } from '../times.js'
 import type { Collector } from './collector.js'
 
 /** What takes up space, and when it gives it back. Sizes are bytes, each stored byte once. */
@@ -22,8 +23,6 @@ export interface UsageOptions {
   readonly now: () => number
   readonly undoMs: number
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** It takes a look at every review: whoever asks more often gets the answer of the one before. */
 const freshMs = 60_000

@@ -5,6 +5,7 @@ import { Blobs } from './blobs.js'
 import { Damage } from './damage.js'
 import { DiskFloor } from './disk-floor.js'
 import { FileRemovals, type FileRemovalsOptions } from './file-removals.js'
+import { dayMs } from '../times.js'
 import { Leases } from './leases.js'
 import { Manifests } from './manifests.js'
 import { Pulls } from './pulls.js'
@@ -34,8 +35,6 @@ export interface Registry {
 export interface RegistryOptions extends FileRemovalsOptions {
   readonly now: () => number
 }
-
-export const dayMs = 24 * 60 * 60 * 1000
 
 export function createRegistry(
   stores: Stores,

@@ -13,6 +13,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
+import { dayMs } from '../times.js'
 
 /** A certificate and its private key, both in PEM form. */
 export interface KeyPair {
@@ -23,7 +24,6 @@ export interface KeyPair {
 /** Every TLS client of today knows it, and handshakes cost a tenth of what they do with RSA. */
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
-const dayMs = 24 * 60 * 60 * 1000
 const authorityYears = 10
 
 /** Clocks of clients may be slow. */

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { dayMs } from '../../src/registry/registry.js'
+import { dayMs } from '../../src/times.js'
 import { Client, imageOf } from './support/client.js'
 import { GARBAGE, type GarbageKind } from './support/garbage.js'
 import { Lanes } from './support/lanes.js'

@@ -1,5 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import { firstMatch, parsePattern, type Pattern } from '../../oci/patterns.js'
+import { dayMs } from '../../times.js'
 import type { CollectTerms } from '../collecting.js'
 import type { Connection } from './connection.js'
 import type { ReviewReason } from './keeping.js'
@@ -66,7 +67,7 @@ export type Fate = 'stays' | 'goes' | { readonly waitUntil: number }
 const soonMs = 1000
 
 /** How often is looked at what is kept for no reason but the configuration, which may change. */
-const keptMs = 7 * 24 * 60 * 60 * 1000
+const keptMs = 7 * dayMs
 
 /**
  * Decides what may go. Whatever can be reached stays: from a tag, from an index (a manifest or a

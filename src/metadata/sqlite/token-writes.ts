@@ -1,5 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import { RegistryError } from '../../errors.js'
+import { dayMs } from '../../times.js'
 import type { NewToken, TokenUse } from '../accounts.js'
 import type { AccountWrites } from './account-writes.js'
 import type { Connection } from './connection.js'
@@ -8,7 +9,7 @@ import type { Connection } from './connection.js'
 const refreshTokensMax = 100
 
 /** So long people can still see that one of theirs has expired, and so why something fails. */
-const expiredShownMs = 90 * 24 * 60 * 60 * 1000
+const expiredShownMs = 90 * dayMs
 
 /** How many that have expired one write forgets. */
 const forgottenMax = 100

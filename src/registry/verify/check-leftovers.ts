@@ -1,5 +1,6 @@
 import { formatBytes } from '../../byte-sizes.js'
 import type { StoredFile } from '../../storage/blob-store.js'
+import { dayMs } from '../../times.js'
 import type { VerifyContext } from './context.js'
 
 const pageSize = 1_000
@@ -11,7 +12,7 @@ const pageSize = 1_000
 const settledMs = 60_000
 
 /** A removal takes milliseconds; but it may be held back while the store is copied. */
-const removalMsMax = 24 * 60 * 60 * 1000
+const removalMsMax = dayMs
 
 /** Bytes of uploads belong to a session, or to one that is over and is known to have left them. */
 export async function checkUploads(context: VerifyContext): Promise<void> {

@@ -1,4 +1,4 @@
-import { dayMs } from '../../../src/registry/registry.js'
+import { dayMs } from '../../../src/times.js'
 import { Client } from './client.js'
 import type { GarbageKind, Scene } from './garbage.js'
 import type { Acts, Operation } from './operations.js'

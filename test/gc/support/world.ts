@@ -10,12 +10,8 @@ import { Collector, type CollectRequest } from '../../../src/gc/collector.js'
 import { createMaintenance, type Maintenance } from '../../../src/gc/maintenance.js'
 import type { AuditTrail } from '../../../src/metadata/audit.js'
 import { SqliteMetadataStore } from '../../../src/metadata/sqlite/sqlite-metadata-store.js'
-import {
-  createRegistry,
-  dayMs,
-  type Registry,
-  type Stores,
-} from '../../../src/registry/registry.js'
+import { createRegistry, type Registry, type Stores } from '../../../src/registry/registry.js'
+import { dayMs } from '../../../src/times.js'
 import { VerifyRun } from '../../../src/registry/verify/verify-run.js'
 import { BackupFiles } from '../../../src/storage/backup-files.js'
 import { FsBlobStore } from '../../../src/storage/fs-blob-store.js'
