@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { fastify } from 'fastify'
 import { describe, expect, it } from 'vitest'
@@ -7,6 +6,7 @@ import { eventually } from '../support/eventually.js'
 import { bytesOf, pushBlob, sha256 } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
 import { operatorTokenOf, startTestServer, type TestServer } from '../support/server.js'
+import { connectionCount, openUpload, sendInBursts } from '../support/slow-clients.js'
 import { runSideBySide, whenFinished } from '../support/side-by-side.js'
 
 runSideBySide()
@@ -18,15 +18,6 @@ const impatient = { headersSeconds: 1, slowSeconds: 1, minBytesPerSecond: 100 }
 
 function startImpatientServer(http = {}): Promise<TestServer> {
   return startTestServer({ config: { http: { ...impatient, ...http } } })
-}
-
-async function open({ app }: TestServer): Promise<string> {
-  const response = await app.inject({ method: 'POST', url: `/v2/${name}/blobs/uploads/` })
-  return String(response.headers.location)
-}
-
-function connectionCount({ app }: TestServer): Promise<number> {
-  return new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)))
 }
 
 /** Sends something again and again until the other side has closed. */
@@ -60,7 +51,7 @@ describe.concurrent('a client that sends a body too slowly', () => {
     ['a byte of it now and then', 'x'],
   ])('is told so and cut, and may go on where it was: %s', async (_, more) => {
     const server = await startImpatientServer()
-    const location = await open(server)
+    const location = await openUpload(server, name)
     const bytes = Buffer.from('x'.repeat(100_000))
     const connection = await RawConnection.open(server.port)
 
@@ -94,7 +85,7 @@ describe.concurrent('a client that sends a body too slowly', () => {
 
   it('in chunks, or as a manifest, is cut as well', async () => {
     const server = await startImpatientServer()
-    const location = await open(server)
+    const location = await openUpload(server, name)
     const upload = await RawConnection.open(server.port)
     const manifest = await RawConnection.open(server.port)
 
@@ -126,7 +117,7 @@ describe.concurrent('a client that sends a body too slowly', () => {
 
   it('is left alone where no client is too slow', async () => {
     const server = await startImpatientServer({ minBytesPerSecond: 0 })
-    const location = await open(server)
+    const location = await openUpload(server, name)
     const connection = await RawConnection.open(server.port)
 
     connection.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx`)
@@ -164,17 +155,10 @@ describe.concurrent('a client that reads an answer too slowly', () => {
 describe.concurrent('a client that is not slow', () => {
   it('may send in bursts', async () => {
     const server = await startImpatientServer({ slowSeconds: 2 })
-    const location = await open(server)
+    const location = await openUpload(server, name)
     const connection = await RawConnection.open(server.port)
-    const bursts = 30
 
-    connection.write(
-      `PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bursts * 1000}\r\n\r\n`,
-    )
-    for (let count = 0; count < bursts; count++) {
-      await delay(100)
-      connection.write('x'.repeat(1000))
-    }
+    await sendInBursts(connection, location)
 
     expect((await connection.answer()).status).toBe(202)
   })
@@ -218,7 +202,7 @@ describe('many slow clients at once', () => {
   it('are all cut, and others are served meanwhile', async () => {
     const server = await startImpatientServer()
     const digest = await pushBlob(server.app, name, bytesOf(100_000))
-    const locations = await Promise.all(Array.from({ length: 100 }, () => open(server)))
+    const locations = await Promise.all(Array.from({ length: 100 }, () => openUpload(server, name)))
     const slow = await Promise.all(
       Array.from({ length: 300 }, () => RawConnection.open(server.port)),
     )

@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import { bytesOf, pushBlob } from '../support/images.js'
 import { RawConnection } from '../support/raw-connection.js'
+import { connectionCount, openUpload, sendInBursts } from '../support/slow-clients.js'
 import { makeClientCertificate, startTlsServer, type TlsServer } from '../support/tls.js'
 
 const name = 'team/app'
@@ -18,15 +18,6 @@ const impatient = { headersSeconds: 2, slowSeconds: 1, minBytesPerSecond: 100 }
 
 function startImpatientServer(mode: 'only' | 'both'): Promise<TlsServer> {
   return startTlsServer(mode, { config: { http: impatient } })
-}
-
-async function open({ app }: TlsServer): Promise<string> {
-  const response = await app.inject({ method: 'POST', url: `/v2/${name}/blobs/uploads/` })
-  return String(response.headers.location)
-}
-
-function connectionCount({ app }: TlsServer): Promise<number> {
-  return new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)))
 }
 
 /** Sends something a byte at a time until the other side has closed. */
@@ -79,7 +70,7 @@ describe.each(['both', 'only'] as const)('a port with http.tls.mode %s', (mode) 
 
   it('tells clients that send a body too slowly, and cuts them', async () => {
     const server = await startImpatientServer(mode)
-    const locations = [await open(server), await open(server)]
+    const locations = [await openUpload(server, name), await openUpload(server, name)]
     const connections = await Promise.all(
       locations.map(() => RawConnection.openTls(server.port, server.trust)),
     )
@@ -121,17 +112,10 @@ describe('a port that speaks TLS alone', () => {
   it('takes a body that comes in bursts', async () => {
     const http = { ...impatient, slowSeconds: 2 }
     const server = await startTlsServer('only', { config: { http } })
-    const location = await open(server)
+    const location = await openUpload(server, name)
     const connection = await RawConnection.openTls(server.port, server.trust)
-    const bursts = 30
 
-    connection.write(
-      `PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bursts * 1000}\r\n\r\n`,
-    )
-    for (let count = 0; count < bursts; count++) {
-      await delay(100)
-      connection.write('x'.repeat(1000))
-    }
+    await sendInBursts(connection, location)
 
     expect((await connection.answer()).status).toBe(202)
   })
