@@ -168,11 +168,11 @@ describe('a log that cannot be written', () => {
     for (let count = 0; count < 50; count++) {
       statuses.add((await read(berth, pushed.digest)).status)
     }
-    process.kill(berth.pid)
+    const code = await berth.stop()
 
     expect(pushed.status).toBe(201)
     expect([...statuses]).toEqual([200])
-    expect(await berth.exitCode()).toBe(0)
+    expect(code).toBe(0)
   })
 })
 

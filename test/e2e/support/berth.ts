@@ -35,6 +35,8 @@ export interface Berth {
   output(): string
   /** Takes the process away without a warning. */
   kill(): Promise<void>
+  /** Asks the process to end, unless it has ended by itself, and gives its exit code; null: it had to be killed. */
+  stop(): Promise<number | null>
   /** Waits until the process has ended by itself, and gives its exit code. */
   exitCode(): Promise<number | null>
 }
@@ -89,6 +91,10 @@ export async function startBerth(options: BerthOptions = {}): Promise<Berth> {
     pid: daemon.pid,
     output: () => daemon.output,
     kill: () => daemon.kill(),
+    stop: async () => {
+      await daemon.stop()
+      return daemon.exitCode()
+    },
     exitCode: () => daemon.exitCode(),
   }
 }

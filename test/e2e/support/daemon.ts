@@ -11,6 +11,7 @@ export interface DaemonOptions {
 
 const readyWithinMs = 60_000
 const stopWithinMs = 30_000
+const outputWithinMs = 2000
 const askEveryMs = 50
 const outputLengthMax = 256 * 1024
 
@@ -19,6 +20,8 @@ export class Daemon {
   readonly #program: string
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
+  /** Later than its end: all that it has written has arrived, and what it started has ended too. */
+  readonly #closed: Promise<unknown>
   #output = ''
 
   private constructor(program: string, args: readonly string[], environment: NodeJS.ProcessEnv) {
@@ -35,8 +38,9 @@ export class Daemon {
     }
     this.#child = child
     this.#ended = once(child, 'exit')
+    this.#closed = once(child, 'close')
     // A failure to start is told to whoever waits; nobody may be waiting yet.
-    this.#ended.catch(() => undefined)
+    for (const end of [this.#ended, this.#closed]) end.catch(() => undefined)
   }
 
   static async start(
@@ -95,7 +99,11 @@ export class Daemon {
   async #becomeReady(isReady: DaemonOptions['isReady']): Promise<void> {
     const lastMoment = Date.now() + readyWithinMs
     while (!(await isReady(this))) {
-      if (this.hasEnded) throw new Error(`${this.#program} has ended:\n${this.#output}`)
+      if (this.hasEnded) {
+        // What it has written may still be on its way.
+        await Promise.race([this.#closed, delay(outputWithinMs)])
+        throw new Error(`${this.#program} has ended:\n${this.#output}`)
+      }
       if (Date.now() > lastMoment) {
         throw new Error(`${this.#program} was not ready in time:\n${this.#output}`)
       }

@@ -189,8 +189,7 @@ export class Trial {
   async #stop(): Promise<void> {
     const { berth, client } = this.#requireRunning()
     client.close()
-    process.kill(berth.pid)
-    const code = await Promise.race([berth.exitCode(), delay(20_000, 'none: it runs on')])
+    const code = await berth.stop()
     expect([0, 1], berth.output()).toContain(code)
     if (code === 1) this.#note(ENDED)
     this.#running = undefined
