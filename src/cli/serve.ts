@@ -18,7 +18,8 @@ export const serve: Command = {
   --data DIRECTORY  where everything is kept (dataDirectory)
 
 Options beat environment variables, and those beat the file. The first SIGTERM or SIGINT lets
-requests under way end; a second one does not. With audit.file set, SIGHUP opens that file again.`,
+requests under way end; a second one does not. SIGHUP opens audit.file again, and
+reads the files of http.tls again, where they are set.`,
   async run(args, io) {
     const options = parseOptions(args, {
       config: { type: 'string' },
@@ -53,8 +54,7 @@ async function runUntilStopped(
   }).catch((error: unknown) => {
     throw explained(error, config)
   })
-  // Without a file the signal ends the process, as that of a terminal that was closed should.
-  if (config.audit.file !== '') process.on('SIGHUP', () => void server.audit.reopen())
+  listenForHangups(config, server)
   const { address, firstAdmin } = server
   const texts = [
     welcome(config, file, address),
@@ -65,8 +65,6 @@ async function runUntilStopped(
   ]
   stdout.write(texts.join(''))
 
-  if (config.http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
-
   const signal = await stopped
   // Before anything else: without a listener the next signal ends the process on its own terms.
   process.once('SIGINT', exitAtOnce).once('SIGTERM', exitAtOnce)
@@ -74,6 +72,12 @@ async function runUntilStopped(
   await server.close()
   log.info('stopped')
   return EXIT_OK
+}
+
+/** Where there is nothing to read again it ends the process, as that of a terminal that was closed should. */
+function listenForHangups({ audit, http }: Config, server: Server): void {
+  if (audit.file !== '') process.on('SIGHUP', () => void server.audit.reopen())
+  if (http.tls.mode !== 'off') process.on('SIGHUP', () => void server.reloadCertificate())
 }
 
 function nextStopSignal(): Promise<NodeJS.Signals> {
