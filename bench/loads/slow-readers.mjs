@@ -5,6 +5,7 @@ import { Timings } from './timings.mjs'
 
 const pieceBytes = 4 * 1024
 const pauseMs = 250
+const begunWithinMs = 30_000
 
 /**
  * Many readers of one large blob at once, none of which takes more than 16 KiB each second, and
@@ -23,6 +24,7 @@ export async function prepare({ server, path, readers, seconds }) {
   return async () => {
     const timings = new Timings()
     for (const reader of open) reader.begin()
+    await whenAllHaveBegun(open)
     const half = (seconds * 1000) / 2
     const until = performance.now() + half
     while (performance.now() < until) {
@@ -31,21 +33,31 @@ export async function prepare({ server, path, readers, seconds }) {
     }
     await delay(half)
     const bytes = open.map((reader) => reader.end())
-    if (bytes.includes(0)) throw new Error('a reader was sent nothing')
     for (const taken of bytes) timings.add(seconds * 1000, taken)
     return timings.summary()
   }
+}
+
+/** What is measured starts when the server is at work on every answer. */
+async function whenAllHaveBegun(readers) {
+  const all = Promise.all(readers.map(({ begun }) => begun))
+  const late = delay(begunWithinMs, 'late', { ref: false })
+  if ((await Promise.race([all, late])) === 'late') throw new Error('a reader was sent nothing')
 }
 
 class SlowReader {
   #socket
   #request
   #bytes = 0
+  #tellBegun
+  /** Settles when it was sent something. */
+  begun = new Promise((resolve) => (this.#tellBegun = resolve))
 
   constructor({ host, port }, path) {
     this.#request = `GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`
     const takeOne = (length) => {
       this.#bytes += length
+      this.#tellBegun()
       return false
     }
     const onread = { buffer: Buffer.allocUnsafeSlow(pieceBytes), callback: takeOne }
