@@ -2,10 +2,9 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/directories.js'
-import { runBerthProcess } from '../support/process.js'
 import { startTestServer } from '../support/server.js'
 import { verify } from '../support/verify.js'
-import { startBerth, type Berth } from './support/berth.js'
+import { commandBerth, startBerth, type Berth } from './support/berth.js'
 import { requireInOrder } from './support/inspection.js'
 import { Ledger } from './support/ledger.js'
 import { ConnectionLostError } from './support/ledger-client.js'
@@ -52,8 +51,8 @@ it('has lost nothing it acknowledged, however often it is killed at work', async
   await left.server.close()
   expect(await verifyStore(dataDirectory)).toEqual([])
 
-  const gc = await runBerthProcess(['gc', '--purge', '--confirm', '--data', dataDirectory])
-  expect(gc.code, gc.stderr).toBe(0)
+  const gc = await commandBerth(['gc', '--purge', '--confirm'], { dataDirectory })
+  expect(gc.succeeded, gc.report).toBe(true)
   expect(await verifyStore(dataDirectory)).toEqual([])
   expect(await filesWithoutBlob(dataDirectory)).toEqual([])
   const collected = await startTestServer({ dataDirectory })

@@ -117,21 +117,24 @@ async function recordTwoLives(): Promise<Recording> {
   const folder = await temporaryDirectory()
   const dataDirectory = path.join(folder, 'data')
   const ledger = new Ledger()
-  const inUnsynced = random.bytes(100_000)
-  const lives = [
-    await record(folder, { dataDirectory }, async (berth) => {
-      await send(berth, ledger, oneOfEach('first', random))
-      await sendLoad(berth, ledger)
-      process.kill(await tracedPid(berth), 'SIGKILL')
-    }),
-    [await makeUnsynced(folder, folderOf(inUnsynced))],
-    await record(folder, { dataDirectory, ...anHourLater }, async (berth) => {
+  const stepsOfFirstLife = await record(folder, { dataDirectory }, async (berth) => {
+    await send(berth, ledger, oneOfEach('first', random))
+    await sendLoad(berth, ledger)
+    process.kill(await tracedPid(berth), 'SIGKILL')
+  })
+  const inUnsynced = blobForNewFolder(folder)
+  const unsynced = await makeUnsynced(folder, folderOf(inUnsynced))
+  const stepsOfSecondLife = await record(
+    folder,
+    { dataDirectory, ...anHourLater },
+    async (berth) => {
       await send(berth, ledger, [(client) => client.pushBlob('unsynced/app', inUnsynced)])
       await send(berth, ledger, oneOfEach('second', random))
       process.kill(await tracedPid(berth), 'SIGTERM')
-    }),
-  ]
-  return { steps: oneAfterTheOther(lives), stepsOfFirstLife: lives[0] ?? [], ledger }
+    },
+  )
+  const steps = oneAfterTheOther([stepsOfFirstLife, [unsynced], stepsOfSecondLife])
+  return { steps, stepsOfFirstLife, ledger }
 }
 
 async function send({ url }: Berth, ledger: Ledger, acts: readonly Act[]): Promise<void> {
@@ -157,6 +160,14 @@ async function sendLoad({ url }: Berth, ledger: Ledger): Promise<void> {
 function folderOf(blob: Buffer): string {
   const hex = sha256(blob).slice('sha256:'.length)
   return path.join('data', 'blobs', 'sha256', hex.slice(0, 2))
+}
+
+/** A blob that no folder is there for yet. */
+function blobForNewFolder(folder: string): Buffer {
+  for (;;) {
+    const blob = random.bytes(100_000)
+    if (!existsSync(path.join(folder, folderOf(blob)))) return blob
+  }
 }
 
 /** What a process does last that is killed before it can sync the folder above. */

@@ -14,7 +14,7 @@ const name = 'team/app'
 const ping = 'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n'
 
 /** The shortest there is for whoever is slow, and enough for a handshake of who is not. */
-const impatient = { headersSeconds: 2, slowSeconds: 1, minBytesPerSecond: 100 }
+const impatient = { headersSeconds: 4, slowSeconds: 1, minBytesPerSecond: 100 }
 
 function startImpatientServer(mode: 'only' | 'both'): Promise<TlsServer> {
   return startTlsServer(mode, { config: { http: impatient } })

@@ -142,7 +142,9 @@ describe('a small image', () => {
       Promise.all(Array.from({ length: 8 }, pushSome)),
     )
 
-    expect(calls.length).toBeLessThan((images * blobsAndManifest) / 2)
+    // How many share one depends on how soon they come after each other: on the machine. Without
+    // sharing there is one for each.
+    expect(calls.length).toBeLessThan(images * blobsAndManifest * 0.9)
   })
 })
 

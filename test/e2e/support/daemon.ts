@@ -11,7 +11,7 @@ export interface DaemonOptions {
 
 const readyWithinMs = 60_000
 const stopWithinMs = 30_000
-const outputWithinMs = 2000
+const outputWithinMs = 15_000
 const askEveryMs = 50
 const outputLengthMax = 256 * 1024
 
