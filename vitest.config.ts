@@ -43,7 +43,9 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
           server: shared.server,
-          testTimeout: 20_000,
+          // For what hangs: the longest take some seconds on an idle machine.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           // Every file would load, and warm up, the whole registry anew. None leaves anything behind.
           isolate: false,
           env: temporaryFolder(),
@@ -55,8 +57,9 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           server: shared.server,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          // For what hangs: the longest take a minute on an idle machine.
+          testTimeout: 1_200_000,
+          hookTimeout: 1_200_000,
           // The clients and their daemons share one machine.
           fileParallelism: false,
         },

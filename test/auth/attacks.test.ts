@@ -7,6 +7,7 @@ import {
   basic,
   BCRYPT_HASH,
   challengeOf,
+  guessUntilThrottled,
   PASSWORD,
   startWithAccounts,
   type AccountsWorld,
@@ -342,12 +343,12 @@ describe('a login that fails', () => {
           { method: 'GET', url: path, remoteAddress: `192.0.2.${name.length}` },
           basic(name, 'wrong'),
         )
-      for (let count = 0; count < 11; count++) expect((await ask()).statusCode).toBe(401)
-      const { statusCode, headers, body } = await ask()
-      answers.push([statusCode, headers['retry-after'], headers['www-authenticate'], body])
+      const { statusCode, headers, body } = await guessUntilThrottled(ask)
+      expect(headers['retry-after']).toMatch(/^[1-9]$/)
+      answers.push([statusCode, headers['www-authenticate'], body])
     }
     expect(answers[0]).toEqual(answers[1])
-    expect(answers[0]).toEqual([429, '1', undefined, expect.stringContaining('TOOMANYREQUESTS')])
+    expect(answers[0]).toEqual([429, undefined, expect.stringContaining('TOOMANYREQUESTS')])
     // From elsewhere it still goes.
     expect((await started.get(path, started.admin)).statusCode).toBe(200)
   })

@@ -22,11 +22,11 @@ const triesEach = triesAll || wanted === 'each'
 /** What any collecting asks of the stores. */
 const ALWAYS = [
   ...['expireUploads', 'listUploadRemains', 'removeDeletedTags', 'listFileRemovals'],
-  ...['planCollection', 'beginRun', 'collect', 'recordRun', 'forgetHistory'],
+  ...['planCollection', 'beginRun', 'collect', 'forgetHistory'],
 ].map((method) => `metadata.${method}`)
 
 /** What nobody but the history of runs can tell from nothing. */
-const BOOKKEEPING = new Set(['metadata.beginRun', 'metadata.recordRun', 'metadata.forgetHistory'])
+const BOOKKEEPING = new Set(['metadata.beginRun', 'metadata.forgetHistory'])
 
 const lanes = new Lanes()
 afterAll(() => lanes.close())

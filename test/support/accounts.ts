@@ -1,7 +1,7 @@
 import { hashSync as argon2 } from '@node-rs/argon2'
 import { hashSync as bcrypt } from '@node-rs/bcrypt'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { beforeAll } from 'vitest'
+import { beforeAll, expect } from 'vitest'
 import { createPersonalToken } from '../../src/auth/personal-tokens.js'
 import type {
   Accounts,
@@ -198,6 +198,23 @@ async function giveAdminPassword({ testServer, accounts }: AccountsWorld): Promi
 /** The `Authorization` of a name and a password. */
 export function basic(name: string, password = PASSWORD): string {
   return `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+}
+
+/** Fewer failures than these cost nobody any time. */
+const freeGuesses = 11
+
+/** Guesses until somebody who guesses is told to wait; later than usual where time passes meanwhile. */
+export async function guessUntilThrottled<Answer extends { readonly statusCode: number }>(
+  guess: () => Promise<Answer>,
+): Promise<Answer> {
+  for (let count = 0; count < 2 * freeGuesses; count++) {
+    const answer = await guess()
+    if (answer.statusCode === 401) continue
+    expect(answer.statusCode).toBe(429)
+    expect(count).toBeGreaterThanOrEqual(freeGuesses)
+    return answer
+  }
+  throw new Error('whoever guesses is never told to wait')
 }
 
 /** The challenges that an answer has: as they are, which should be one. */

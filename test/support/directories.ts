@@ -16,5 +16,6 @@ export function makeDirectory(parent = tmpdir()): Promise<string> {
 }
 
 export function removeDirectory(directory: string): Promise<void> {
-  return rm(directory, { recursive: true, force: true })
+  // A server that was closed may still put a file aside.
+  return rm(directory, { recursive: true, force: true, maxRetries: 5 })
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-const patienceMs = 10_000
+const patienceMs = 60_000
 
 /** Before somebody asks again who has waited so long: whoever waits long must not ask all the time. */
 export function pauseMs(waitedMs: number): number {

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** Long enough for a slow machine; a test that waits for it fails. */
-const waitMs = 15_000
+const waitMs = 60_000
 
 export interface RunOptions {
   /** Variables besides those that every process needs; no `BERTH_` one comes from outside. */
@@ -21,6 +21,7 @@ export class BerthProcess {
   readonly #child: ChildProcess
   readonly #changed = new Set<() => void>()
   readonly #exited: Promise<void>
+  #hasAllArrived = false
   /** What it has written so far. */
   stdout = ''
   stderr = ''
@@ -42,7 +43,10 @@ export class BerthProcess {
       this.#tell()
     })
     // `close` rather than `exit`: by then all output has arrived.
-    this.#exited = once(this.#child, 'close').then(() => this.#tell())
+    this.#exited = once(this.#child, 'close').then(() => {
+      this.#hasAllArrived = true
+      this.#tell()
+    })
     onTestFinished(async () => {
       this.#child.kill('SIGKILL')
       await this.#exited
@@ -75,7 +79,8 @@ export class BerthProcess {
       const look = () => {
         const found = match()
         if (found) resolve(found)
-        else if (this.hasExited) reject(new Error(`berth ended before ${pattern}${this.#said()}`))
+        else if (this.#hasAllArrived)
+          reject(new Error(`berth ended before ${pattern}${this.#said()}`))
         else return
         this.#changed.delete(look)
       }

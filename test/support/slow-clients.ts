@@ -16,11 +16,11 @@ export function connectionCount({ app }: Served): Promise<number> {
 
 /** Appends to an upload in three seconds, with pauses but on the average fast. */
 export async function sendInBursts(connection: RawConnection, location: string): Promise<void> {
-  const bursts = 30
-  const length = bursts * 1000
+  const bursts = 300
+  const length = bursts * 100
   connection.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`)
   for (let count = 0; count < bursts; count++) {
-    await delay(100)
-    connection.write('x'.repeat(1000))
+    await delay(10)
+    connection.write('x'.repeat(100))
   }
 }

@@ -23,7 +23,7 @@ const sequencesEach = 20
 const usesMax = 300
 
 /** Making what failed shorter is over after this time: a long sequence takes seconds each time. */
-const runMsMax = 2 * 60 * 1000
+const shrinkMsMax = 2 * 60 * 1000
 
 /** What a failure is seen again by. */
 export interface Replay {
@@ -47,13 +47,20 @@ export interface Bounds {
 export async function runSequences(replay: Replay, { steps, until }: Bounds): Promise<number> {
   const stores = new Stores()
   let performed = 0
+  let shrinksUntil = Infinity
   const property = fc.asyncProperty(
     fc.constantFrom(...SETUPS),
     sequences(commandsMax),
     fc.boolean(),
     async (setup, commands, isThorough) => {
+      fc.pre(performance.now() < shrinksUntil)
       const store = await stores.take(setup)
-      await perform(store, commands, isThorough)
+      try {
+        await perform(store, commands, isThorough)
+      } catch (error) {
+        shrinksUntil = Math.min(shrinksUntil, performance.now() + shrinkMsMax)
+        throw error
+      }
       await stores.giveBack(store)
       performed += commands.length
     },
@@ -62,7 +69,7 @@ export async function runSequences(replay: Replay, { steps, until }: Bounds): Pr
     for (let seed = replay.seed; performed < steps && performance.now() < until; seed++) {
       const { path } = replay
       const run = await fc.check(property, {
-        ...{ seed, numRuns: sequencesEach, interruptAfterTimeLimit: runMsMax },
+        ...{ seed, numRuns: sequencesEach },
         ...(path !== undefined && { path }),
       })
       if (run.failed) throw failureOf(run)

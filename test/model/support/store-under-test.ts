@@ -136,6 +136,8 @@ export class StoreUnderTest {
 
   /** Ends the registry in good order, and starts another one in its folder. */
   async restart(): Promise<void> {
+    // Nothing here would begin again what the end leaves to the next start.
+    await this.registry.removals.finish()
     await this.#assembly.close()
     this.#assembly = await assembled(this.setup, this.#directory, this.#clock)
   }
