@@ -58,6 +58,7 @@ export async function createAuth(
   const requestRate = requestRateOf(config.http.rateLimit)
   if (mode !== 'accounts') {
     const open = {
+      now,
       requestRate,
       challenges: new Challenges(),
       version: async () => 0,
@@ -88,9 +89,10 @@ export async function createAuth(
     ...{ now, tokens, uses, onLogin },
     passwords: new PasswordLogins({ passwords, now: () => performance.now() }),
   })
-  const identify = ({ headers, ip }: FastifyRequest) =>
-    authenticator.identify(headers.authorization, ip)
+  const identify = ({ headers, ip }: FastifyRequest, at: number) =>
+    authenticator.identify(headers.authorization, ip, at)
   const gate = {
+    now,
     requestRate,
     challenges: new Challenges(config.http.publicUrl),
     access: new AccountAccess(metadata, { deletesEnabled }),
@@ -102,8 +104,8 @@ export async function createAuth(
     gate,
     apiGate: {
       ...gate,
-      identify: async (request) =>
-        operator.isIn(request.headers.authorization) ? OPERATOR : identify(request),
+      identify: async (request, at) =>
+        operator.isIn(request.headers.authorization) ? OPERATOR : identify(request, at),
     },
     logins: { authenticator, tokens, uses, keys },
     async close() {

@@ -43,6 +43,12 @@ interface Remembered {
   readonly until: number
 }
 
+/** When something was shown, and in which version of all that decides about access. */
+interface Moment {
+  readonly version: number
+  readonly at: number
+}
+
 /**
  * Who asks: what an `Authorization` header means at this moment. A header that was right is remembered for a
  * while, until anything changes that could make it wrong.
@@ -64,29 +70,34 @@ export class Authenticator {
   /**
    * @param header - `Authorization`, as it was sent
    * @param address - where it comes from
+   * @param at - when it came: a token that has expired since counts still
    * @returns undefined when it shows what lets nobody in
    * @throws {@link RegistryError} `TOOMANYREQUESTS` after too many of these, `UNAVAILABLE`
    */
-  async identify(header: string | undefined, address: string): Promise<Identity | undefined> {
+  async identify(
+    header: string | undefined,
+    address: string,
+    at = this.#options.now(),
+  ): Promise<Identity | undefined> {
     if (header === undefined) return ANONYMOUS
     const version = await this.#accounts.getAccessVersion()
     // A password that was right in one place must not answer who is guessing it in another.
     const place = /^basic /i.test(header) ? addressKey(address) : ''
     const key = hash('sha256', `${this.#secret}${place} ${header}`, 'base64')
     const known = this.#remembered.get(key)
-    if (known && known.version === version && this.#options.now() < known.until) {
+    if (known && known.version === version && at < known.until) {
       const { identity } = known
       if ('tokenId' in identity) this.#options.uses.note(identity.tokenId)
       return identity
     }
-    const found = await this.#read(header, address, version)
+    const found = await this.#read(header, address, { version, at })
     if (found) this.#remembered.set(key, { ...found, version })
     return found?.identity
   }
 
   /** What somebody shows who logs in: a password, or a personal token in its place. */
   async logIn(name: string, password: string, address: string): Promise<SignedIn | undefined> {
-    return (await this.#readPassword(name, password, address))?.identity
+    return (await this.#readPassword(name, password, address, this.#options.now()))?.identity
   }
 
   /** What docker login keeps in place of a password, which clients show for each bearer token. */
@@ -109,31 +120,31 @@ export class Authenticator {
   async #read(
     header: string,
     address: string,
-    version: number,
+    moment: Moment,
   ): Promise<Omit<Remembered, 'version'> | undefined> {
     const shown = parseAuthorization(header)
     switch (shown.kind) {
       case 'none':
         return { identity: ANONYMOUS, until: Infinity }
       case 'password':
-        return this.#readPassword(shown.name, shown.password, address)
+        return this.#readPassword(shown.name, shown.password, address, moment.at)
       case 'bearer':
         return shown.token.startsWith(PERSONAL_PREFIX)
-          ? this.#readToken(shown.token, undefined, address)
-          : this.#readBearer(shown.token, version)
+          ? this.#readToken(shown.token, undefined, address, moment.at)
+          : this.#readBearer(shown.token, moment)
       case 'malformed':
         return undefined
     }
   }
 
-  async #readPassword(name: string, password: string, address: string) {
-    if (password.startsWith(PERSONAL_PREFIX)) return this.#readToken(password, name, address)
+  async #readPassword(name: string, password: string, address: string, at: number) {
+    if (password.startsWith(PERSONAL_PREFIX)) return this.#readToken(password, name, address, at)
     const account = await this.#accounts.findAccount(name)
     const storedHash = account?.isDisabled === false ? account.passwordHash : undefined
     // Asked for in any case: that takes its time, too.
     const neighbour = await this.#accounts.findDecoyHash(name)
     const decoy = account?.passwordHash ?? neighbour
-    const { passwords, onLogin, now } = this.#options
+    const { passwords, onLogin } = this.#options
     const attempt = { name: account?.name ?? '', address, by: 'password' } as const
     const isRight = await passwords
       .isRight({ name, address, password, storedHash, decoy })
@@ -143,16 +154,16 @@ export class Authenticator {
       })
     const succeeded = isRight && account !== undefined && storedHash !== undefined
     onLogin({ ...attempt, succeeded })
-    return succeeded ? { identity: identityOf(account), until: now() + freshMs } : undefined
+    return succeeded ? { identity: identityOf(account), until: at + freshMs } : undefined
   }
 
   /** @param name - whose it is said to be; anybody's when undefined */
-  async #readToken(text: string, name: string | undefined, address: string) {
-    const { now, uses, onLogin } = this.#options
+  async #readToken(text: string, name: string | undefined, address: string, at: number) {
+    const { uses, onLogin } = this.#options
     const token = await this.#accounts.findToken(hashOfToken(text))
     const isRight =
       token?.kind === 'personal' &&
-      isAlive(token, now()) &&
+      isAlive(token, at) &&
       (name === undefined || name === token.account.name)
     onLogin({
       name: token?.account.name ?? '',
@@ -162,13 +173,12 @@ export class Authenticator {
     })
     if (!isRight) return undefined
     uses.note(token.id)
-    const until = Math.min(now() + freshMs, token.expiresAt ?? Infinity)
+    const until = Math.min(at + freshMs, token.expiresAt ?? Infinity)
     return { identity: identityOf(token.account, token), until }
   }
 
-  async #readBearer(text: string, version: number) {
-    const { tokens, now } = this.#options
-    const claims = await tokens.verify(text, version)
+  async #readBearer(text: string, { version, at }: Moment) {
+    const claims = await this.#options.tokens.verify(text, version, at)
     if (claims === undefined) return undefined
     const { accountId, epoch, tokenId, access, expiresAt } = claims
     if (accountId === undefined) {
@@ -180,7 +190,7 @@ export class Authenticator {
       return { identity: { ...identityOf(account), bearer: access }, until: expiresAt }
     }
     const token = await this.#accounts.findTokenById(tokenId)
-    if (token === undefined || !isAlive(token, now())) return undefined
+    if (token === undefined || !isAlive(token, at)) return undefined
     const until = Math.min(expiresAt, token.expiresAt ?? Infinity)
     return { identity: { ...identityOf(account, token), bearer: access }, until }
   }

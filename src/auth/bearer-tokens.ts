@@ -76,15 +76,17 @@ export class BearerTokens {
     return { text, issuedAt: issuedAt * 1000, expiresInSeconds: seconds }
   }
 
-  /** @returns undefined for what is not one of ours, or not now */
-  async verify(text: string, version: number): Promise<BearerClaims | undefined> {
+  /**
+   * @param at - when it was shown; the key must be good still
+   * @returns undefined for what is not one of ours, or was not then
+   */
+  async verify(text: string, version: number, at: number): Promise<BearerClaims | undefined> {
     try {
       const { kid } = decodeProtectedHeader(text)
       const key = (await this.#keys.load(version)).find(({ id }) => id === kid)
       if (key === undefined) return undefined
       const { validUntil = Infinity } = key
-      const at = this.#options.now()
-      if (at >= validUntil) return undefined
+      if (this.#options.now() >= validUntil) return undefined
       const { payload } = await jwtVerify<Payload>(text, key.verifies, {
         algorithms: [ALGORITHM],
         issuer: SERVICE,

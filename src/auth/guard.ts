@@ -30,8 +30,14 @@ export function requires(need: Need): { readonly config: { readonly need: Need }
  */
 export type Confirm = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
-/** When what was decided about a request was true. */
-const decidedAt = new WeakMap<FastifyRequest, number>()
+interface Decision {
+  /** Of all that decides about access, when it was made. */
+  readonly version: number
+  readonly begunAt: number
+}
+
+/** What stands about a request. */
+const decisions = new WeakMap<FastifyRequest, Decision>()
 
 /** What decides about every request, in whichever room. */
 export interface Gate {
@@ -39,8 +45,9 @@ export interface Gate {
   readonly challenges: Challenges
   /** Grows with everything that may change what somebody may do. */
   version(): Promise<number>
-  /** Undefined when what was shown lets nobody in. */
-  identify(request: FastifyRequest): Promise<Identity | undefined>
+  /** Undefined when what was shown lets nobody in, or did not at this time. */
+  identify(request: FastifyRequest, at: number): Promise<Identity | undefined>
+  readonly now: () => number
   /** How much anybody may ask; undefined for any number of requests. */
   readonly requestRate: RequestRate | undefined
 }
@@ -69,25 +76,34 @@ export function guard(app: FastifyInstance, gate: Gate, { refuseOffWith }: Guard
   })
   app.addHook('onRequest', async (request, reply) => {
     request.identity = ANONYMOUS
-    decidedAt.set(request, await gate.version())
-    await decide(request, reply, (identity) => requestRate?.admit(callerOf(identity, request)))
+    const decision = { version: await gate.version(), begunAt: gate.now() }
+    decisions.set(request, decision)
+    await decide(request, reply, decision, (identity) =>
+      requestRate?.admit(callerOf(identity, request)),
+    )
   })
   app.addHook('preHandler', confirm)
 
-  /** Looks again where anything has changed since it was decided: a body can take hours to come. */
+  /**
+   * Looks again where anything has changed since it was decided: a body can take hours to come. A token
+   * that has expired meanwhile was good when it was shown.
+   */
   async function confirm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const version = await gate.version()
-    if (decidedAt.get(request) === version) return
-    decidedAt.set(request, version)
-    await decide(request, reply)
+    const { version: before, begunAt = gate.now() } = decisions.get(request) ?? {}
+    if (before === version) return
+    const decision = { version, begunAt }
+    decisions.set(request, decision)
+    await decide(request, reply, decision)
   }
 
   async function decide(
     request: FastifyRequest,
     reply: FastifyReply,
+    { begunAt }: Decision,
     admit?: (identity: Identity) => void,
   ): Promise<void> {
-    const identity = await gate.identify(request)
+    const identity = await gate.identify(request, begunAt)
     if (identity) request.identity = identity
     admit?.(request.identity)
     const { need } = request.routeOptions.config

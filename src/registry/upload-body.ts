@@ -10,6 +10,8 @@ export interface UploadBody {
   readonly announcedBytes?: number
   /** Where in the blob they belong, if the client has said it. */
   readonly range?: ByteRange
+  /** Looks, when all has come, whether whoever sends it still may; what it throws ends the request. */
+  readonly confirm?: () => Promise<void>
 }
 
 /**

@@ -137,7 +137,7 @@ export class Uploads {
    * Makes what a session has received, and the bytes of this request, a blob of the repository;
    * when this returns it is durable. The session is over then, and also when the digest is wrong.
    *
-   * @throws {@link RegistryError} `DIGEST_INVALID`, and what `append` throws
+   * @throws {@link RegistryError} `DIGEST_INVALID`, and what `append` and `body.confirm` throw
    */
   async commit(
     repository: RepositoryName,
@@ -157,6 +157,7 @@ export class Uploads {
           body,
           keptBytes(upload) ? algorithm : upload.algorithm,
         )
+        await this.#confirm(upload, body, received)
         await this.#commitReceived(upload, digest, received)
       })
     })
@@ -165,7 +166,8 @@ export class Uploads {
   /**
    * Stores a blob that comes with the request that asks for it.
    *
-   * @throws {@link RegistryError} `DIGEST_INVALID`, `SIZE_INVALID`, `STORAGE_FULL`, `DENIED`
+   * @throws {@link RegistryError} `DIGEST_INVALID`, `SIZE_INVALID`, `STORAGE_FULL`, `DENIED`, and what
+   *   `body.confirm` throws
    * @see distribution-spec, "Single POST"
    */
   async putWhole(
@@ -179,6 +181,7 @@ export class Uploads {
     if (this.#isSmall(body)) {
       await this.#requireRoom({ repository, offsetBytes: 0 }, body, digest)
       const bytes = await bytesOf(body)
+      await body.confirm?.()
       requireDigest(bytes, digest)
       await this.#putBlob({ repository, digest, bytes, sizeBytes: bytes.byteLength })
       return
@@ -287,6 +290,14 @@ export class Uploads {
     if (isComplete(body, receivedBytes)) return { ...received, running }
     if (before) this.#running.keep(id, before, offsetBytes)
     throw sizeInvalid()
+  }
+
+  async #confirm(upload: Upload, { confirm }: UploadBody, received: Received): Promise<void> {
+    try {
+      await confirm?.()
+    } catch (error) {
+      await this.#giveUp(upload, received, error as Error)
+    }
   }
 
   /** What has arrived may be built upon; but nothing of what is more than the range told. */

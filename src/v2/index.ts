@@ -41,7 +41,7 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
     bytesMax: manifestBytesMax,
   })
   await app.register(blobRoutes, { blobs: registry.blobs, accelPrefix })
-  await app.register(uploadRoutes, { ...registry, metadata, access })
+  await app.register(uploadRoutes, { ...registry, metadata, access, confirm })
   await app.register(tagRoutes, { metadata })
   await app.register(referrerRoutes, { metadata })
   await app.register(catalogRoutes, { metadata, access })

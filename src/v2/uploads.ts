@@ -1,6 +1,6 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Access } from '../auth/access.js'
-import { requires } from '../auth/guard.js'
+import { requires, type Confirm } from '../auth/guard.js'
 import type { Identity } from '../auth/identity.js'
 import { RegistryError } from '../errors.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
@@ -8,6 +8,7 @@ import type { Upload } from '../metadata/uploads.js'
 import { parseAlgorithm, parseDigest, type Digest } from '../oci/digest.js'
 import { parseRepositoryName, type RepositoryName } from '../oci/reference.js'
 import type { Registry } from '../registry/registry.js'
+import type { UploadBody } from '../registry/upload-body.js'
 import { sendEmpty } from './answers.js'
 import { uploadBodyOf } from './bodies.js'
 import { MountSources } from './mount-sources.js'
@@ -33,12 +34,13 @@ const SESSION_PATH = '/:name/blobs/uploads/:id(.+)'
 export interface UploadRoutesOptions extends Pick<Registry, 'blobs' | 'uploads'> {
   readonly metadata: MetadataStore
   readonly access: Access
+  readonly confirm: Confirm
 }
 
 /** Spec: "Pushing blobs" (end-4, 5, 6, 13, 14), "Mounting a blob" (end-11). */
 export async function uploadRoutes(
   app: FastifyInstance,
-  { blobs, uploads, metadata, access }: UploadRoutesOptions,
+  { blobs, uploads, metadata, access, confirm }: UploadRoutesOptions,
 ): Promise<void> {
   const sources = new MountSources(metadata.accounts, access)
 
@@ -53,7 +55,7 @@ export async function uploadRoutes(
       if (await mount(identity, name, digest, query.from)) return sendCreated(reply, name, digest)
     } else if (query.digest !== undefined) {
       const digest = parseSingleDigest(query.digest)
-      await uploads.putWhole(name, digest, uploadBodyOf(request, reply), by)
+      await uploads.putWhole(name, digest, lastBodyOf(request, reply), by)
       return sendCreated(reply, name, digest)
     }
     const upload = await uploads.open(name, algorithm, by)
@@ -91,7 +93,7 @@ export async function uploadRoutes(
     const name = parseRepositoryName(request.params.name)
     const { id } = request.params
     const digest = parseSingleDigest(request.query.digest)
-    const body = uploadBodyOf(request, reply)
+    const body = lastBodyOf(request, reply)
 
     await tellingOffset(reply, name, id, () => uploads.commit(name, id, digest, body))
 
@@ -105,6 +107,11 @@ export async function uploadRoutes(
 
     return reply.code(204).send()
   })
+
+  /** With it there is a blob that everybody may see who may see the repository. */
+  function lastBodyOf(request: FastifyRequest, reply: FastifyReply): UploadBody {
+    return { ...uploadBodyOf(request, reply), confirm: () => confirm(request, reply) }
+  }
 
   async function mount(
     identity: Identity,

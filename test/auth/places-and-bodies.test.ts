@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { request } from 'node:http'
 import path from 'node:path'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   basic,
   guessUntilThrottled,
@@ -72,6 +72,59 @@ it('takes no manifest of somebody who may not push any more when it comes', asyn
   expect(await rest()).toBe(403)
   const tag = await world.get('/v2/team/app/manifests/v1', world.admin)
   expect(tag.headers['docker-content-digest']).toBe(digest)
+})
+
+describe.each([
+  ['a small blob', 1000],
+  ['a large blob', 300_000],
+])('%s', (_what, length) => {
+  const bytes = 'b'.repeat(length)
+  const digest = sha256(bytes)
+  const blob = `/v2/team/app/blobs/${digest}`
+
+  describe.each(['POST', 'PUT'])('that comes with %s', (method) => {
+    /** The request, of which everything but the body has arrived. */
+    async function beginUpload(world: AccountsWorld, authorization: string) {
+      const url = '/v2/team/app/blobs/uploads/'
+      const opened =
+        method === 'POST' ? url : await world.ask({ method: 'POST', url }, authorization)
+      const path = typeof opened === 'string' ? opened : String(opened.headers.location)
+      return begin(world, {
+        ...{ method, path: `${path}?digest=${digest}`, type: 'application/octet-stream' },
+        authorization,
+        body: bytes,
+      })
+    }
+
+    it('is not there when whoever sends it may not push any more at its end', async () => {
+      const world = await startWithAccounts()
+      await world.user('ada')
+      await world.grant('user ada', 'team/**', 'pull')
+      const grant = await world.grant('signed-in', 'team/**', 'create')
+      const rest = await beginUpload(world, basic('ada'))
+
+      await world.accounts.removeGrant(grant)
+
+      expect(await rest()).toBe(403)
+      expect((await world.get(blob, world.admin)).statusCode).toBe(404)
+    })
+
+    it('is taken of a token that was good when it began', async () => {
+      let at = Date.now()
+      const world = await startWithAccounts({ now: () => at })
+      await world.user('ada')
+      await world.grant('user ada', 'team/**', 'create')
+      const bearer = await world.bearer(basic('ada'), 'repository:team/app:pull,push')
+      const rest = await beginUpload(world, bearer)
+
+      at += 60 * 60 * 1000
+      await world.user('bob')
+
+      expect(await rest()).toBe(201)
+      expect((await world.get(blob, bearer)).statusCode).toBe(401)
+      expect((await world.get(blob, world.admin)).statusCode).toBe(200)
+    })
+  })
 })
 
 it('remembers a right password for the place it came from, and for no other that is guessing', async () => {
