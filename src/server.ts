@@ -18,7 +18,13 @@ import type { Registry, Stores } from './registry/registry.js'
 import { TlsPort } from './tls/tls-port.js'
 import { Unwinding } from './unwinding.js'
 
-export type ServerOptions = Omit<AssemblyOptions, 'tlsPort'>
+export interface ServerOptions extends Omit<AssemblyOptions, 'tlsPort'> {
+  /**
+   * Is told of the admin that this start makes, where there is nobody, before they are there. It
+   * listens by then. Absent: only the server that comes of it tells.
+   */
+  readonly introduce?: (admin: FirstAdmin, address: AddressInfo) => Promise<void>
+}
 
 export interface Server {
   readonly app: FastifyInstance
@@ -44,10 +50,11 @@ export interface Server {
  * Opens the stores, migrates, builds, listens; and leaves a file in the data directory that tells the
  * command line how to reach it.
  *
- * @throws {@link CertificateError}, {@link DataDirectoryError}, {@link MigrationError}, and what `listen` throws
+ * @throws {@link CertificateError}, {@link DataDirectoryError}, {@link MigrationError}, and what `listen` and
+ *   `introduce` throw
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { config, log, now = Date.now, onDurabilityLost } = options
+  const { config, log, now = Date.now, onDurabilityLost, introduce } = options
   const undo = new Unwinding()
   try {
     const { tls } = config.http
@@ -63,11 +70,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const listenTextResolver = (url: string) =>
       `Server listening at ${tls.mode === 'only' ? url.replace('http:', 'https:') : url}`
     await app.listen({ host, port, listenTextResolver })
-    // Not before: of a start that fails nobody reads the password.
-    const firstAdmin =
-      config.access.mode === 'accounts'
-        ? await ensureAdmin(stores.metadata, auth.passwords, now)
-        : undefined
     const address = app.server.address() as AddressInfo
     await noteStart({ audit, trail: stores.metadata.audit, config, log })
     undo.push(() => audit.note({ action: 'server.stop' }))
@@ -89,6 +91,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     tellCommands()
     tlsPort?.onRenewed(tellCommands)
     const reloadCertificate = async () => tlsPort?.reload()
+    // Nothing can fail any more: of a start that fails nobody reads the password.
+    const { metadata } = stores
+    const tell = async (admin: FirstAdmin) => introduce?.(admin, address)
+    const firstAdmin =
+      config.access.mode === 'accounts'
+        ? await ensureAdmin({ metadata, passwords: auth.passwords, audit, now, tell })
+        : undefined
     const close = () => undo.run()
     return {
       ...{ app, address, stores, registry, housekeeping, maintenance, audit },

@@ -51,17 +51,16 @@ async function runUntilStopped(
       log.fatal({ err: error }, 'the disk did not confirm a write; stopping at once')
       process.exit(EXIT_FAILED)
     },
+    introduce: (admin, address) => written(stdout, introduction(admin, address)),
   }).catch((error: unknown) => {
     throw explained(error, config)
   })
   listenForHangups(config, server)
-  const { address, firstAdmin } = server
   const texts = [
-    welcome(config, file, address),
+    welcome(config, file, server.address),
     openAccessWarning(config, server),
     plainPasswordsWarning(config, server),
-    await idleAccountsWarning(config, server),
-    firstAdmin ? introduction(firstAdmin, address) : '',
+    await accountsWarning(config, server),
   ]
   stdout.write(texts.join(''))
 
@@ -83,6 +82,13 @@ function listenForHangups({ audit, http }: Config, server: Server): void {
 function nextStopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     process.once('SIGINT', resolve).once('SIGTERM', resolve)
+  })
+}
+
+/** Settles when whoever reads it has it, as far as that can be known. */
+function written(stream: NodeJS.WritableStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(error) : resolve()))
   })
 }
 
@@ -130,13 +136,23 @@ makes a certificate (http.tls); where a proxy in front has one, http.publicUrl s
 `
 }
 
-/** Somebody may have lost the configuration, or thinks that read-only is private. */
-async function idleAccountsWarning({ access }: Config, { stores }: Server): Promise<string> {
-  if (access.mode === 'accounts' || !(await stores.metadata.accounts.hasUsers())) return ''
-  return `Warning: this registry has accounts, and access.mode is ${access.mode}: everybody who reaches it may pull
-everything${access.mode === 'open' ? ', push and delete' : ''}, private repositories too. access.mode: accounts closes it.
+async function accountsWarning({ access: { mode } }: Config, { stores }: Server): Promise<string> {
+  const { accounts } = stores.metadata
+  if (mode === 'accounts') {
+    return (await accounts.canAdminLogIn())
+      ? ''
+      : `Warning: no admin can log in; berth user add NAME --admin on this machine makes one, and berth user passwd NAME
+gives one a password.
 
 `
+  }
+  // Somebody may have lost the configuration, or thinks that read-only is private.
+  return (await accounts.hasUsers())
+    ? `Warning: this registry has accounts, and access.mode is ${mode}: everybody who reaches it may pull
+everything${mode === 'open' ? ', push and delete' : ''}, private repositories too. access.mode: accounts closes it.
+
+`
+    : ''
 }
 
 function openAccessWarning({ access, http }: Config, { address }: Server): string {

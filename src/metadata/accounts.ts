@@ -36,6 +36,9 @@ export interface Accounts {
   /** Whether there is any user at all. */
   hasUsers(): Promise<boolean>
 
+  /** Whether some admin who is not locked out has a password or a personal token. */
+  canAdminLogIn(): Promise<boolean>
+
   /**
    * The password of some user, always the same one for the same name while the users are the same;
    * undefined when none has one. Checking it in place of that of a user who is not there takes as long.

@@ -147,6 +147,28 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         expect([before, withRobot, await accounts.hasUsers()]).toEqual([false, false, true])
       })
 
+      it('tell whether an admin can log in: with a password or a token, and not when disabled', async () => {
+        const accounts = await openAccounts()
+        const seen: boolean[] = []
+        const look = async () => void seen.push(await accounts.canAdminLogIn())
+
+        await add(accounts, 'ada', { passwordHash: 'h' })
+        await look()
+        await add(accounts, 'gwen', { isAdmin: true })
+        await look()
+        await accounts.changeAccount({ name: 'gwen', passwordHash: 'h', at: AT })
+        await look()
+        await accounts.changeAccount({ name: 'gwen', isDisabled: true, at: AT })
+        await look()
+        await add(accounts, 'zoe', { isAdmin: true })
+        await accounts.addToken(token('refresh', { account: 'zoe', kind: 'refresh' }))
+        await look()
+        await accounts.addToken(token('personal', { account: 'zoe' }))
+        await look()
+
+        expect(seen).toEqual([false, false, true, false, false, true])
+      })
+
       it.each([1, 2, 100])('are listed by name, in pages of %i', async (limit) => {
         const accounts = await openAccounts()
         for (const text of ['zoe', 'ada', 'Bob']) await add(accounts, text)

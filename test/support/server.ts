@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { loadConfig, type Config } from '../../src/config.js'
 import type { DurabilityLostError } from '../../src/errors.js'
 import { readOperatorFile } from '../../src/operator-file.js'
-import { startServer, type Server } from '../../src/server.js'
+import { startServer, type Server, type ServerOptions } from '../../src/server.js'
 import { makeDirectory, removeDirectory, temporaryDirectory } from './directories.js'
 import { whenFinished } from './side-by-side.js'
 
@@ -25,6 +25,8 @@ export interface StartOptions {
   /** Where its log goes; nowhere when absent. */
   readonly log?: Logger
   readonly onDurabilityLost?: (error: DurabilityLostError) => void
+  /** Is told of the first admin. */
+  readonly introduce?: ServerOptions['introduce']
 }
 
 export interface TestServer {
@@ -108,6 +110,7 @@ async function startIn(dataDirectory: string, options: StartOptions): Promise<Te
     config,
     log: options.log ?? pino({ level: 'silent' }),
     ...(options.now && { now: options.now }),
+    ...(options.introduce && { introduce: options.introduce }),
     onDurabilityLost:
       options.onDurabilityLost ??
       ((error) => {

@@ -38,6 +38,7 @@ export class AccountReads {
   readonly #byName: Statement<[string], AccountRow>
   readonly #byId: Statement<[number], AccountRow>
   readonly #anyUser: Statement<[], number>
+  readonly #anyAdmin: Statement<[], number>
   readonly #passwordFrom: Statement<[string], string>
   readonly #list: Statement<[string, number], RecordRow>
   readonly #listKind: Statement<[string, string, number], RecordRow>
@@ -52,6 +53,17 @@ export class AccountReads {
     this.#byId = connection.prepare(`select ${accountColumns} from accounts where id = ?`)
     this.#anyUser = connection
       .prepare<[], number>(`select exists (select 1 from accounts where kind = 'user')`)
+      .pluck()
+    this.#anyAdmin = connection
+      .prepare<[], number>(
+        `select exists (
+           select 1 from accounts a
+           where kind = 'user' and is_admin = 1 and disabled_at is null and (
+             password_hash is not null
+             or exists (select 1 from tokens t where t.account_id = a.id and t.kind = 'personal')
+           )
+         )`,
+      )
       .pluck()
     this.#passwordFrom = connection
       .prepare<[string], string>(
@@ -105,6 +117,10 @@ export class AccountReads {
 
   hasUsers(): boolean {
     return this.#anyUser.get() === 1
+  }
+
+  canAdminLogIn(): boolean {
+    return this.#anyAdmin.get() === 1
   }
 
   findDecoyHash(name: string): string | undefined {

@@ -73,6 +73,10 @@ export class SqliteAccounts implements Accounts {
     return reading(() => this.#accounts.hasUsers())
   }
 
+  canAdminLogIn(): Promise<boolean> {
+    return reading(() => this.#accounts.canAdminLogIn())
+  }
+
   findDecoyHash(name: string): Promise<string | undefined> {
     return reading(() => this.#accounts.findDecoyHash(name))
   }
