@@ -19,6 +19,11 @@ export function isNetwork(text: string): boolean {
   return /^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)
 }
 
+/** Whether nobody but this machine reaches a host, which may be an address or a name. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
 /**
  * A test whether an address is in one of these networks. IPv4 addresses count as such also where a
  * socket for both shows them as IPv6; what is no address is in none.

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import { isLoopback } from '../addresses.js'
 import { CONFIG_FILE_VARIABLE, type Config } from '../config.js'
 import type { FirstAdmin } from '../auth/first-admin.js'
 import type { Server } from '../server.js'
@@ -181,8 +182,4 @@ This is not shown again; berth user passwd ${name} sets another.
 function reachableHost({ address, family }: AddressInfo): string {
   if (isLoopback(address) || address === '0.0.0.0' || address === '::') return 'localhost'
   return family === 'IPv6' ? `[${address}]` : address
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.')
 }

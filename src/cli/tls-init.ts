@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { domainToASCII } from 'node:url'
+import { isLoopback } from '../addresses.js'
+import type { Config } from '../config.js'
 import type { MadeFiles } from '../tls/made-files.js'
 import { configFor } from './command-io.js'
 import type { Command } from './commands.js'
@@ -50,7 +52,7 @@ that trusts the CA: keep a copy, and let nobody read it.`,
     // It takes longer to load than all other commands take in all.
     const { makeCertificateFiles } = await import('../tls/made-files.js')
     const made = await makeCertificateFiles(folder, wanted)
-    io.stdout.write(reportOf(made, wanted.hosts, config.http.port))
+    io.stdout.write(reportOf(made, wanted.hosts, config.http))
     return EXIT_OK
   },
 }
@@ -71,16 +73,24 @@ function parseDays(text: string): number {
   throw new UsageError(`--days must be a whole number from 1 to ${daysMax}`)
 }
 
-function reportOf(made: MadeFiles, hosts: readonly string[], port: number): string {
+function reportOf(
+  made: MadeFiles,
+  hosts: readonly string[],
+  { host, port }: Config['http'],
+): string {
   const { caFile, certificateFile, keyFile, isCaNew, caText, caExpires, expires } = made
-  const tls = { mode: 'both', certificateFile, keyFile }
+  const http = {
+    // Otherwise the clients would find nobody there.
+    ...(isLoopback(host) && { host: '0.0.0.0' }),
+    tls: { mode: 'only', certificateFile, keyFile },
+  }
   return `CA           ${caFile}, ${isCaNew ? 'new' : 'kept'}, until ${dateOf(caExpires)}
 certificate  ${certificateFile}, new, until ${dateOf(expires)}
              for ${hosts.join(', ')}
 
-To be set in the configuration, unless it is already ("only" in place of "both" refuses plain HTTP):
+To be set in the configuration, unless it is already ("both" in place of "only" takes plain HTTP, too):
 
-  "http": { "tls": ${JSON.stringify(tls)} }
+${JSON.stringify({ http }, null, 2)}
 
 On each client, as root, once the server runs with it; the last step compares what has come with this CA:
 

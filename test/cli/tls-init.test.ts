@@ -88,6 +88,31 @@ describe('berth tls init', () => {
     expect(stdout).toContain(createHash('sha256').update(ca).digest('hex'))
   })
 
+  it.each([
+    ['127.0.0.1', '0.0.0.0'],
+    ['localhost', '0.0.0.0'],
+    ['192.0.2.7', '192.0.2.7'],
+  ])(
+    'prints settings with which clients elsewhere reach it that listens on %s',
+    async (host, then) => {
+      const data = await temporaryDirectory()
+      const environment = { BERTH_HTTP_HOST: host }
+
+      const { stdout } = await runBerth(['tls', 'init', 'registry', '--data', data], {
+        environment,
+      })
+
+      const file = path.join(data, 'config.json')
+      await writeFile(file, /^\{\n[^]*?^\}\n/m.exec(stdout)?.[0] ?? '')
+      expect((await runBerth(['config', 'check', '--config', file])).code).toBe(0)
+      const settings = JSON.parse(await readFile(file, 'utf8')) as { http: { host?: string } }
+      expect(settings).toMatchObject({
+        http: { tls: { mode: 'only', certificateFile: path.join(data, 'tls', 'server.crt') } },
+      })
+      expect(settings.http.host ?? host).toBe(then)
+    },
+  )
+
   it('keeps the CA when it runs again, and makes a new certificate', async () => {
     const folder = await temporaryDirectory()
     await runBerth(['tls', 'init', 'first', '--out', folder])
