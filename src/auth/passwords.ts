@@ -208,7 +208,9 @@ function kindOf(stored: string): 'argon2id' | 'bcrypt' | undefined {
   if (argon2id) {
     const [memoryKib = 0, passes = 0, lanes = 0] = argon2id.slice(1).map(Number)
     const isBounded = memoryKib <= memoryKibMax && passes <= passesMax && lanes <= lanesMax
-    return isBounded ? 'argon2id' : undefined
+    // RFC 9106, 3.1: with less it cannot be computed, and lets nobody in.
+    const isEnough = passes >= 1 && lanes >= 1 && memoryKib >= 8 * lanes
+    return isBounded && isEnough ? 'argon2id' : undefined
   }
   const bcrypt = BCRYPT.exec(stored)
   if (!bcrypt) return undefined
