@@ -17,10 +17,15 @@ interface ExplainRoute {
   }
 }
 
+export interface AccessRoutesOptions {
+  readonly accounts: Accounts
+  readonly deletesEnabled: boolean
+}
+
 /** Why somebody may do something, or may not. */
 export async function accessRoutes(
   app: FastifyInstance,
-  { accounts }: { readonly accounts: Accounts },
+  { accounts, deletesEnabled }: AccessRoutesOptions,
 ): Promise<void> {
   app.get<ExplainRoute>(
     '/access/explain',
@@ -81,7 +86,10 @@ export async function accessRoutes(
         (await accounts.findNamespace(namespaceOf(repository)))?.defaultVisibility ??
         'private'
 
-      const explained = explainAccess(account, rights, visibility, repository, action)
+      const explained = explainAccess(
+        { account, rights, repository, visibility, deletesEnabled },
+        action,
+      )
 
       return {
         allowed: explained.isAllowed,

@@ -96,7 +96,7 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
       await v1.register(tokenRoutes, { accounts, now })
       await v1.register(grantRoutes, { accounts, access, now })
       await v1.register(namespaceRoutes, { accounts, now })
-      await v1.register(accessRoutes, { accounts })
+      await v1.register(accessRoutes, { accounts, deletesEnabled: config.deletes.enabled })
       await v1.register(signingKeyRoutes, {
         ...{ accounts, now, keys: logins?.keys, tokenSeconds: config.access.tokenSeconds },
       })

@@ -74,7 +74,7 @@ export const ACTION_OF: Readonly<Partial<Record<Need, Action>>> = {
   admin: 'admin',
 }
 
-export const DELETES_OFF: Refusal = {
+export const DELETES_OFF = {
   kind: 'off',
   message: 'deleting is switched off on this registry',
-}
+} as const satisfies Refusal

@@ -1,5 +1,6 @@
 import type { Account, Action, HeldRight, Visibility } from '../metadata/accounts.js'
 import type { RepositoryName } from '../oci/reference.js'
+import { DELETES_OFF } from './access.js'
 import { Rights } from './rights.js'
 import { subjectText } from './subjects.js'
 
@@ -11,17 +12,28 @@ export interface Explanation {
   readonly holders: readonly HeldRight[]
 }
 
-/**
- * Why somebody may do something with a repository, or may not.
- *
- * @param account - undefined for whoever is not signed in
- * @param rights - all that they hold
- */
-export function explainAccess(
-  account: Account | undefined,
-  rights: readonly HeldRight[],
-  visibility: Visibility,
-  repository: RepositoryName,
+/** What is true of whoever would do something, and of where. */
+export interface Circumstances {
+  /** Undefined for whoever is not signed in. */
+  readonly account: Account | undefined
+  /** All that they hold. */
+  readonly rights: readonly HeldRight[]
+  readonly repository: RepositoryName
+  readonly visibility: Visibility
+  readonly deletesEnabled: boolean
+}
+
+/** Why somebody may do something with a repository, or may not. */
+export function explainAccess(circumstances: Circumstances, action: Action): Explanation {
+  const explained = explainRight(circumstances, action)
+  if (explained.isAllowed && action === 'delete' && !circumstances.deletesEnabled) {
+    return refused(`${DELETES_OFF.message} (deletes.enabled)`)
+  }
+  return explained
+}
+
+function explainRight(
+  { account, rights, repository, visibility }: Circumstances,
   action: Action,
 ): Explanation {
   const who = account?.name ?? 'anonymous'

@@ -782,6 +782,21 @@ describe('GET /api/v1/access/explain', () => {
     })
   })
 
+  it('says that nobody deletes where that is switched off', async () => {
+    const { app } = await startTestServer({ config: { deletes: { enabled: false } } })
+    await answerOf(app, 'POST', '/users', { name: 'root', isAdmin: true })
+
+    expect(await explain(app, 'root', 'team/app', 'delete')).toEqual({
+      allowed: false,
+      decidedBy: 'deleting is switched off on this registry (deletes.enabled)',
+      grants: [],
+    })
+    expect(await explain(app, 'root', 'team/app', 'admin')).toMatchObject({ allowed: true })
+    expect(await explain(app, 'anonymous', 'team/app', 'delete')).toMatchObject({
+      decidedBy: 'nothing gives anonymous delete on team/app',
+    })
+  })
+
   it.each([
     ['account=nobody&repository=a&action=pull', 404],
     ['account=ada&repository=A&action=pull', 400],
