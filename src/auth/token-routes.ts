@@ -74,7 +74,7 @@ export async function tokenRoutes(
     const asked = {
       ...(query['scope'] !== undefined && { scope: query['scope'] }),
       clientId: single(query['client_id']),
-      isOffline: single(query['offline_token']) === 'true',
+      isOffline: single(query['offline_token']) === 'true' && !isForOtherSite(request),
     }
     return answer(reply, identity, asked)
   })
@@ -166,6 +166,17 @@ export async function tokenRoutes(
       return undefined
     }
   }
+}
+
+/**
+ * Whether a browser asks for the page of another site: it shows the password that it was given for this
+ * one, and what would be kept pushes out what real logins keep. Clients of registries do not send this.
+ *
+ * @see W3C, "Fetch Metadata Request Headers"
+ */
+function isForOtherSite({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'] ?? 'none'
+  return site !== 'none' && site !== 'same-origin'
 }
 
 /** One text for whatever is wrong: which half of it, nobody needs to know who guesses. */

@@ -171,6 +171,21 @@ describe('GET /token', () => {
     expect(entries).toMatchObject([{ kind: 'refresh', description: 'docker' }])
   })
 
+  it.each([
+    ['cross-site', false],
+    ['same-site', false],
+    ['same-origin', true],
+    ['none', true],
+  ])('does that for a page that a browser calls %s: %s', async (site, isKept) => {
+    const response = await everyday.ask(
+      { url: '/token?offline_token=true', headers: { 'sec-fetch-site': site } },
+      alice,
+    )
+
+    expect(response.statusCode).toBe(200)
+    expect('refresh_token' in response.json<BearerAnswer>()).toBe(isKept)
+  })
+
   it.each(['false', '1', '', 'TRUE'])('keeps nothing for offline_token=%s', async (value) => {
     const response = await everyday.get(`/token?offline_token=${value}`, alice)
 
