@@ -134,7 +134,7 @@ export async function repositoryRoutes(
         operationId: 'describeRepository',
         summary: 'Says what a repository is for, and makes it when it is not there.',
         description:
-          'With a description the catalog shows a repository even if it is empty; without, as long as it has a manifest.',
+          'With a description the catalog shows a repository even if it is empty; without, as long as it has a manifest. Where there are accounts create is enough for the first description; to replace one, or to take it away, takes overwrite.',
         tags: ['repositories'],
         params: repositoryPath,
         body: {
@@ -156,11 +156,17 @@ export async function repositoryRoutes(
         },
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, identity }, reply) => {
       const repository = parseRepositoryName(params.name)
       const { description } = body
 
-      const { created } = await metadata.describeRepository({ repository, description, at: now() })
+      const { created } = await metadata.describeRepository({
+        repository,
+        description,
+        at: now(),
+        identity: identity.name,
+        mayOverwrite: await access.may(identity, 'overwrite', repository),
+      })
 
       if (created) reply.code(201).header('Location', repositoryUrl(repository))
       return answerOf(await metadata.getRepositoryRecord(repository))

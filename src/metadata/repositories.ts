@@ -18,9 +18,10 @@ export interface RepositoryMetadata {
    * Says what a repository is for, and makes it when it is not there. With a description the catalog
    * shows it, whatever it has; without, as long as it has a manifest.
    *
-   * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty
+   * @throws {@link RegistryError} `NAME_UNKNOWN` when it is not there and the description is empty; `DENIED`
+   *   when another description would go without {@link DescribeRepository.mayOverwrite}
    */
-  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }>
+  describeRepository(description: DescribeRepository): Promise<Described>
 
   /**
    * Deletes a repository whole: its name is free at once, and all it had is kept for a restore.
@@ -35,6 +36,15 @@ export interface DescribeRepository {
   readonly repository: RepositoryName
   readonly description: string
   readonly at: number
+  readonly identity: string
+  /** Whether one that is there may be replaced, or taken away. */
+  readonly mayOverwrite: boolean
+}
+
+export interface Described {
+  readonly created: boolean
+  /** What stood there before; empty for nothing. */
+  readonly before: string
 }
 
 export interface RepositoryRemoval {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Action } from '../../src/metadata/accounts.js'
 import { basic, challengeOf, startWithAccounts, type AccountsWorld } from '../support/accounts.js'
 import {
   codesOf,
@@ -422,6 +423,63 @@ describe('a tag that is there already', () => {
 
     expect(response.statusCode).toBe(403)
     expect(await tags()).toEqual([sha256(other), ['v1']])
+  })
+})
+
+describe('a description', () => {
+  const sentence = 'team/app has a description already, and alice may not overwrite it'
+
+  async function describing(...actions: readonly Action[]) {
+    const started = await startWithAccounts()
+    const alice = await started.user('alice')
+    await started.grant('user alice', 'team/**', ...actions)
+    const put = (authorization: string, description: string) =>
+      started.ask(
+        {
+          ...{ method: 'PUT', url: '/api/v1/repositories/team%2Fapp' },
+          headers: { 'content-type': 'application/json' },
+          payload: { description },
+        },
+        authorization,
+      )
+    const read = async () => {
+      const response = await started.get('/api/v1/repositories/team%2Fapp', started.admin)
+      return response.json<{ description: string }>().description
+    }
+    return { world: started, alice, put, read }
+  }
+
+  it('that others wrote is neither replaced nor taken away by who may only make what is new', async () => {
+    const { world: started, alice, put, read } = await describing('create')
+    await put(started.admin, 'Theirs.')
+
+    for (const description of ['Mine.', '']) {
+      const response = await put(alice, description)
+      expect(response.statusCode).toBe(403)
+      expect(response.json()).toMatchObject({ code: 'DENIED', detail: sentence })
+    }
+
+    expect(await read()).toBe('Theirs.')
+    expect((await put(alice, 'Theirs.')).statusCode).toBe(200)
+  })
+
+  it('comes from who may make what is new where there is none', async () => {
+    const { world: started, alice, put, read } = await describing('create')
+    expect((await put(alice, 'Mine.')).statusCode).toBe(201)
+    await put(started.admin, '')
+    await pushImage(started.as(started.admin), 'team/app', 'v1')
+
+    expect((await put(alice, 'Mine again.')).statusCode).toBe(200)
+    expect(await read()).toBe('Mine again.')
+  })
+
+  it('is replaced and taken away by who may overwrite', async () => {
+    const { world: started, alice, put, read } = await describing('overwrite')
+    await put(started.admin, 'Theirs.')
+
+    expect((await put(alice, 'Mine.')).statusCode).toBe(200)
+    expect(await read()).toBe('Mine.')
+    expect((await put(alice, '')).statusCode).toBe(200)
   })
 })
 

@@ -61,6 +61,7 @@ const ROUTES: Readonly<Record<string, About>> = {
 
   'GET /api/v1/repositories': 'list',
   'GET /api/v1/repositories/:name': 'pull',
+  // Where there is no description yet; one that is there takes overwrite, as a tag does.
   'PUT /api/v1/repositories/:name': 'create',
   'DELETE /api/v1/repositories/:name': 'delete',
   'GET /api/v1/repositories/:name/tags': 'pull',

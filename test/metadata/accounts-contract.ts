@@ -11,6 +11,9 @@ import type { Page, PageRequest } from '../../src/metadata/pages.js'
 import { ABSENT } from '../support/images.js'
 import { APP, AT, name, OTHER, putBlob, putImage } from '../support/records.js'
 
+/** Somebody who describes what is described already. */
+const byRoot = { identity: 'root', mayOverwrite: true }
+
 const CHANGE = { identity: 'root', at: AT }
 
 const UNKNOWN_ACCOUNT = { code: 'ACCOUNT_UNKNOWN' }
@@ -866,7 +869,10 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         await accounts.addGroup('team', CHANGE)
         await accounts.addMember('team', 'ada')
         await accounts.addToken(token('t'))
-        await store.describeRepository({ repository: APP, description: 'x', at: AT })
+        await store.describeRepository({
+          ...{ repository: APP, description: 'x', at: AT },
+          ...byRoot,
+        })
         const before = await accounts.getAccessVersion()
 
         await accounts.touchTokens([{ id: 't', at: AT }])
@@ -952,7 +958,10 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
       it('are those of the catalog', async () => {
         const store = await open()
         for (const text of ['team/a', 'team/b', 'team/b/c', 'teams/a', 'x']) {
-          await store.describeRepository({ repository: name(text), description: 'x', at: AT })
+          await store.describeRepository({
+            ...{ repository: name(text), description: 'x', at: AT },
+            ...byRoot,
+          })
         }
         await putBlob(store, 'x', { repository: name('team/hidden') })
         const list = (pattern: string, limit = 10) => store.accounts.listMatching(pattern, limit)

@@ -18,6 +18,9 @@ import {
   tagRemoval,
 } from '../support/records.js'
 
+/** Somebody who describes what is described already. */
+const byRoot = { identity: 'root', mayOverwrite: true }
+
 const NAMELESS = { code: 'NAME_UNKNOWN' }
 const UNKNOWN = { code: 'MANIFEST_UNKNOWN' }
 
@@ -40,7 +43,7 @@ async function walk<T, Q extends object>(
 }
 
 function describeIt(store: MetadataStore, description: string, repository = APP) {
-  return store.describeRepository({ repository, description, at: AT })
+  return store.describeRepository({ ...{ repository, description, at: AT }, ...byRoot })
 }
 
 async function catalogOf(store: MetadataStore): Promise<string[]> {
@@ -119,16 +122,16 @@ export function inspectionContract(backend: string, open: () => Promise<Metadata
       it('come to be by a description, and are shown for as long as they have one', async () => {
         const store = await open()
 
-        expect(await describeIt(store, 'first')).toEqual({ created: true })
+        expect(await describeIt(store, 'first')).toEqual({ created: true, before: '' })
         expect(await catalogOf(store)).toEqual([APP])
         expect(await store.searchRepositories('team', 10)).toEqual([APP])
-        expect(await describeIt(store, 'second')).toEqual({ created: false })
+        expect(await describeIt(store, 'second')).toEqual({ created: false, before: 'first' })
         expect(await store.getRepositoryRecord(APP)).toMatchObject({ description: 'second' })
-        expect(await describeIt(store, '')).toEqual({ created: false })
+        expect(await describeIt(store, '')).toEqual({ created: false, before: 'second' })
         expect(await catalogOf(store)).toEqual([])
         expect(await store.searchRepositories('team', 10)).toEqual([])
         expect(await store.getRepositoryRecord(APP)).toMatchObject({ listed: false })
-        expect(await describeIt(store, 'third')).toEqual({ created: false })
+        expect(await describeIt(store, 'third')).toMatchObject({ created: false })
         expect(await catalogOf(store)).toEqual([APP])
       })
 

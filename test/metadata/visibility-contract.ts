@@ -19,6 +19,9 @@ import {
   tag,
 } from '../support/records.js'
 
+/** Somebody who describes what is described already. */
+const byRoot = { identity: 'root', mayOverwrite: true }
+
 /** More than any store reads in one go. */
 const MANY = 2_600
 
@@ -36,7 +39,10 @@ async function openWith(
   })
   await Promise.all(
     names.map((text) =>
-      store.describeRepository({ repository: name(text), description: 'x', at: AT }),
+      store.describeRepository({
+        ...{ repository: name(text), description: 'x', at: AT },
+        ...byRoot,
+      }),
     ),
   )
   return store
@@ -77,7 +83,8 @@ export function visibilityContract(backend: string, open: () => Promise<Metadata
       ][] = [
         [
           'a description',
-          (store, repository) => store.describeRepository({ repository, description: 'x', at: AT }),
+          (store, repository) =>
+            store.describeRepository({ ...{ repository, description: 'x', at: AT }, ...byRoot }),
         ],
         ['a push', (store, repository) => putImage(store, imageText(), { repository })],
         ['a blob', (store, repository) => putBlob(store, 'bytes', { repository })],

@@ -47,7 +47,7 @@ import type {
 import type { Page, PageRequest } from '../pages.js'
 import type { Quota, RoomRequest } from '../quotas.js'
 import type { DigestRemoval } from '../removals.js'
-import type { DescribeRepository, RepositoryRemoval } from '../repositories.js'
+import type { Described, DescribeRepository, RepositoryRemoval } from '../repositories.js'
 import type {
   RetentionPage,
   RetentionPosition,
@@ -199,7 +199,7 @@ export class SqliteMetadataStore implements MetadataStore {
     return reading(() => this.#reads.findNewestManifest(repository))
   }
 
-  describeRepository(description: DescribeRepository): Promise<{ readonly created: boolean }> {
+  describeRepository(description: DescribeRepository): Promise<Described> {
     return this.#writer.write('describeRepository', description)
   }
 
