@@ -58,6 +58,12 @@ export interface Access {
   /** Whether they may say who may do what in all repositories that a pattern can have. */
   mayGrant(identity: Identity, pattern: string): Promise<boolean>
 
+  /**
+   * The patterns of which they may say so; those that these cover are theirs too. `**` alone for all, empty for
+   * none.
+   */
+  managedPatterns(identity: Identity): Promise<readonly string[]>
+
   /** Whether they may be told what others are called. */
   mayKnowNames(identity: Identity): boolean
 

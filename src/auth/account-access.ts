@@ -94,11 +94,16 @@ export class AccountAccess implements Access {
   }
 
   async mayGrant(identity: Identity, pattern: string): Promise<boolean> {
-    if (this.isAdmin(identity)) return true
-    // A part of the rights is not enough to hand on any.
-    if (!isSignedIn(identity) || identity.limits || identity.bearer) return false
-    const managed = (await this.#rightsOf(identity)).patternsWith('admin')
+    const managed = await this.managedPatterns(identity)
     return managed.some((outer) => covers(outer, pattern))
+  }
+
+  async managedPatterns(identity: Identity): Promise<readonly string[]> {
+    if (this.isAdmin(identity)) return ['**']
+    // A part of the rights is not enough to hand on any.
+    if (!isSignedIn(identity) || identity.limits || identity.bearer) return []
+    const patterns = new Set((await this.#rightsOf(identity)).patternsWith('admin'))
+    return patterns.has('**') ? ['**'] : [...patterns]
   }
 
   mayKnowNames(identity: Identity): boolean {

@@ -52,6 +52,10 @@ export class OpenAccess implements Access {
     return this.isAdmin(identity)
   }
 
+  async managedPatterns(identity: Identity): Promise<readonly string[]> {
+    return this.isAdmin(identity) ? ['**'] : []
+  }
+
   mayKnowNames(): boolean {
     return true
   }

@@ -80,11 +80,18 @@ export function rightsWithin(limits: readonly TokenScope[]): Rights {
  * in the middle it may say no where it is so.
  */
 export function covers(outer: string, inner: string): boolean {
-  if (outer === '**' || outer === inner) return true
-  if (!inner.includes('*')) return parsePattern(outer).matches(inner)
-  return (
-    outer.endsWith('/**') &&
-    !outer.slice(0, -3).includes('*') &&
-    inner.startsWith(outer.slice(0, -2))
-  )
+  return covering(outer)(inner)
+}
+
+/** {@link covers} for whoever asks it of many patterns: `outer` is understood once. */
+export function covering(outer: string): (inner: string) => boolean {
+  if (outer === '**') return () => true
+  const pattern = parsePattern(outer)
+  const isTree = outer.endsWith('/**') && !outer.slice(0, -3).includes('*')
+  const trunk = outer.slice(0, -2)
+  return (inner) => {
+    if (outer === inner) return true
+    if (!inner.includes('*')) return pattern.matches(inner)
+    return isTree && inner.startsWith(trunk)
+  }
 }

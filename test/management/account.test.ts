@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { basic, PASSWORD, startWithAccounts, type AccountsWorld } from '../support/accounts.js'
 
 const json = { 'content-type': 'application/json' }
@@ -123,6 +123,37 @@ describe('grants by somebody who is no admin', () => {
     expect(listed.json()).toMatchObject({ items: [{ id: theirs }] })
     expect(listed.json<{ items: unknown[] }>().items).toHaveLength(1)
     expect([refused.statusCode, removed.statusCode]).toEqual([404, 204])
+  })
+
+  it('are listed for them page by page, with few reads of the many that are not theirs', async () => {
+    const started = await world()
+    await started.namespace('red', { owner: 'user ada' })
+    const ids: number[] = []
+    for (const pattern of ['red/a', 'red', 'red/**']) {
+      ids.push(await started.grant('user bob', pattern, 'pull'))
+      const others = Array.from({ length: 300 }, (_, index) => `green/${pattern}${index}`)
+      await Promise.all(others.map((other) => started.grant('user bob', other, 'pull')))
+    }
+    const reads = vi.spyOn(started.accounts, 'listGrants')
+    const list = async (authorization: string, query: string) => {
+      const answer = await send(started, 'GET', `/grants?limit=1${query}`, authorization)
+      return answer.json<{ items: { id: number }[]; nextCursor?: string }>()
+    }
+
+    const listed: number[] = []
+    let cursor = ''
+    for (let pages = 0; pages < ids.length; pages++) {
+      const { items, nextCursor } = await list(basic('ada'), `&subject=user:bob${cursor}`)
+      listed.push(...items.map(({ id }) => id))
+      cursor = `&cursor=${nextCursor ?? 'none'}`
+    }
+
+    expect(listed).toEqual(ids)
+    expect(cursor).toBe('&cursor=none')
+    expect(reads.mock.calls.length).toBeLessThanOrEqual(2 * ids.length)
+    reads.mockClear()
+    expect(await list(basic('bob'), '')).toEqual({ items: [] })
+    expect(reads).not.toHaveBeenCalled()
   })
 
   it('are none of a part of the rights', async () => {
