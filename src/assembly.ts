@@ -116,14 +116,19 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
 }
 
 /** A login as it is in the audit trail. */
-function loginOf({ name, address, succeeded, by, isThrottled }: LoginAttempt): Noted {
+function loginOf(attempt: LoginAttempt): Noted {
+  const { name, address, succeeded, by, tokenId, isThrottled } = attempt
   return {
     action: 'login',
     actor: succeeded ? name : ANONYMOUS.name,
     address,
     target: name,
     result: succeeded ? 'done' : 'refused',
-    details: { by, ...(isThrottled && { throttled: true }) },
+    details: {
+      by,
+      ...(tokenId !== undefined && { token: tokenId }),
+      ...(isThrottled && { throttled: true }),
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AccountKind, AccountRecord, Accounts } from '../metadata/accounts.js'
 import { RegistryError } from '../errors.js'
+import { someNames } from '../events/audit-details.js'
 import { timeSchema, timeText } from './times.js'
 
 const common = {
@@ -62,4 +63,14 @@ export async function getAccountRecord(
   if (found?.kind === kind) return found
   const message = found ? `${name} is a ${found.kind}` : `there is no ${kind} of this name`
   throw new RegistryError('ACCOUNT_UNKNOWN', message, { details: [{ name }] })
+}
+
+/**
+ * @returns what it was, for the audit trail
+ * @throws {@link RegistryError} `ACCOUNT_UNKNOWN`, also when it is of the other kind
+ */
+export async function deleteAccount(accounts: Accounts, kind: AccountKind, name: string) {
+  const { isAdmin, groups } = await getAccountRecord(accounts, kind, name)
+  await accounts.deleteAccount(name, kind)
+  return { ...(kind === 'user' && { isAdmin }), groups: someNames(groups) }
 }

@@ -10,6 +10,7 @@ import { problems } from './problems.js'
 import {
   madeTokenSchema,
   makeToken,
+  noteRevoked,
   parseTokenPage,
   sendToken,
   tokensAnswer,
@@ -150,10 +151,9 @@ export async function accountRoutes(
     async (request, reply) => {
       const owner = byPassword(request)
 
-      return sendToken(
-        reply,
-        await makeToken(accounts, owner, request.body, changeOf(request, now)),
-      )
+      const made = await makeToken(accounts, owner, request.body, changeOf(request, now))
+
+      return sendToken(request, reply, made)
     },
   )
 
@@ -180,6 +180,7 @@ export async function accountRoutes(
       // A token with a part of the rights does not take away what others have.
       if (limits) throw notByToken()
       if (!(await accounts.revokeToken(id))) throw tokenUnknown()
+      noteRevoked(request, token)
       return reply.code(204).send()
     },
   )

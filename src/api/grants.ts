@@ -6,6 +6,7 @@ import type { Identity } from '../auth/identity.js'
 import { covering } from '../auth/rights.js'
 import { parseSubject, subjectText } from '../auth/subjects.js'
 import { RegistryError } from '../errors.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import {
   ACTIONS,
   type Accounts,
@@ -176,6 +177,7 @@ export async function grantRoutes(
       await requireManaged(request.identity, wanted.pattern)
 
       const grant = await accounts.putGrant(wanted)
+      addAuditDetails(request, { id: grant.id })
 
       return { ...grantAnswer(grant), warnings: await warningsOf(accounts, grant) }
     },
@@ -202,15 +204,19 @@ export async function grantRoutes(
         },
       },
     },
-    async ({ params: { id }, identity }, reply) => {
+    async (request, reply) => {
+      const { id } = request.params
       const grant = Number.isSafeInteger(id) ? await accounts.findGrant(id) : undefined
       // One that somebody may not see is as if it were not there.
-      const isManaged = grant !== undefined && (await access.mayGrant(identity, grant.pattern))
+      const isManaged =
+        grant !== undefined && (await access.mayGrant(request.identity, grant.pattern))
       if (!isManaged || !(await accounts.removeGrant(id))) {
         throw new RegistryError('GRANT_UNKNOWN', 'there is no grant of this id', {
           details: [{ id }],
         })
       }
+      const { subject, pattern, actions } = grant
+      addAuditDetails(request, { subject: subjectText(subject), pattern, actions })
       return reply.code(204).send()
     },
   )

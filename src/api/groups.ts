@@ -6,6 +6,7 @@ import {
   parseGroupName,
 } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import type { Accounts, GroupRecord } from '../metadata/accounts.js'
 import { changeOf } from './changes.js'
 import { deleteByName, listByName } from './named-routes.js'
@@ -45,6 +46,9 @@ const groupSchema = {
     createdBy: { type: 'string', description: 'Who made it.' },
   },
 } as const
+
+/** So many of its members the event of a deleted group has. */
+const membersToldMax = 100
 
 const groupPath = namePath('The name of a group.')
 
@@ -113,7 +117,12 @@ export async function groupRoutes(
     description: 'Namespaces that it owns have no owner then.',
     params: groupPath,
     done: 'It is deleted.',
-    remove: (name) => accounts.deleteGroup(parseGroupName(name)),
+    remove: async (text) => {
+      const name = parseGroupName(text)
+      const { entries, hasMore } = await accounts.listMembers(name, { limit: membersToldMax })
+      await accounts.deleteGroup(name)
+      return { members: entries, moreMembers: hasMore }
+    },
   })
 
   app.get<MembersRoute>(
@@ -166,11 +175,14 @@ export async function groupRoutes(
         },
       },
     },
-    async ({ params }) => {
-      const group = parseGroupName(params.name)
-      const account = parseAccountName(params.account)
+    async (request) => {
+      const group = parseGroupName(request.params.name)
+      const account = parseAccountName(request.params.account)
 
-      return { changed: await accounts.addMember(group, account) }
+      const changed = await accounts.addMember(group, account)
+
+      addAuditDetails(request, { group, account, changed })
+      return { changed }
     },
   )
 
@@ -189,11 +201,14 @@ export async function groupRoutes(
         },
       },
     },
-    async ({ params }) => {
-      const group = parseGroupName(params.name)
-      const account = parseAccountName(params.account)
+    async (request) => {
+      const group = parseGroupName(request.params.name)
+      const account = parseAccountName(request.params.account)
 
-      return { changed: await accounts.removeMember(group, account) }
+      const changed = await accounts.removeMember(group, account)
+
+      addAuditDetails(request, { group, account, changed })
+      return { changed }
     },
   )
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
+import { addAuditDetails, someNames } from '../events/audit-details.js'
 import {
   detailsMax,
   type DeletedManifest,
@@ -244,11 +245,16 @@ export async function manifestRoutes(
         response: { 200: deletionSchema, ...problems(400, 401, 403, 404) },
       },
     },
-    async ({ params, identity }) => {
+    async (request) => {
+      const { params, identity } = request
       const name = parseRepositoryName(params.name)
       const digest = parseDigest(params.digest)
 
-      return deletionAnswer(await manifests.delete(name, { digest }, identity.name))
+      const deletion = await manifests.delete(name, { digest }, identity.name)
+
+      const { tags, hasMoreTags: moreTags } = deletion
+      addAuditDetails(request, { tags: someNames(tags), moreTags })
+      return deletionAnswer(deletion)
     },
   )
 

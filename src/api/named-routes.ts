@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import type { Page, PageRequest } from '../metadata/pages.js'
 import {
   pageAnswer,
@@ -96,8 +97,12 @@ export interface DeleteOperation extends Operation {
   readonly params: ReturnType<typeof namePath>
   /** What it means that it was done. */
   readonly done: string
-  /** Deletes the one that has this name, which is as the path has it. */
-  readonly remove: (name: string) => Promise<void>
+  /**
+   * Deletes the one that has this name, which is as the path has it.
+   *
+   * @returns what it was, for the audit trail
+   */
+  readonly remove: (name: string) => Promise<Readonly<Record<string, unknown>>>
 }
 
 /** The route by which administrators delete one of them. */
@@ -122,8 +127,8 @@ export function deleteByName(
         },
       },
     },
-    async ({ params: { name } }, reply) => {
-      await remove(name)
+    async (request, reply) => {
+      addAuditDetails(request, await remove(request.params.name))
       return reply.code(204).send()
     },
   )

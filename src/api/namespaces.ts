@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import { parseSubject, subjectText } from '../auth/subjects.js'
 import { RegistryError } from '../errors.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import type { Accounts, Namespace, NamespaceOwner, Visibility } from '../metadata/accounts.js'
 import { isRepositoryName } from '../oci/reference.js'
 import { changeOf } from './changes.js'
@@ -90,6 +91,7 @@ export async function namespaceRoutes(
       const { owner: text, defaultVisibility } = request.body
       const owner = text === undefined ? undefined : parseOwner(text)
 
+      const before = await accounts.findNamespace(name)
       await accounts.putNamespace({
         ...changeOf(request, now),
         name,
@@ -97,6 +99,7 @@ export async function namespaceRoutes(
         ...(owner && { owner }),
       })
 
+      if (before) addAuditDetails(request, { before: termsOf(before) })
       return namespaceAnswer(await getNamespace(name))
     },
   )
@@ -109,7 +112,9 @@ export async function namespaceRoutes(
     done: 'It is gone.',
     remove: async (text) => {
       const name = parseNamespaceName(text)
+      const before = await getNamespace(name)
       if (!(await accounts.removeNamespace(name))) throw namespaceUnknown(name)
+      return termsOf(before)
     },
   })
 
@@ -145,10 +150,11 @@ function namespaceUnknown(name: string): RegistryError {
   })
 }
 
-function namespaceAnswer({ owner, createdAt, ...namespace }: Namespace) {
-  return {
-    ...namespace,
-    ...(owner && { owner: subjectText(owner) }),
-    createdAt: timeText(createdAt),
-  }
+function namespaceAnswer({ createdAt, createdBy, ...namespace }: Namespace) {
+  const { name } = namespace
+  return { name, ...termsOf(namespace), createdAt: timeText(createdAt), createdBy }
+}
+
+function termsOf({ owner, defaultVisibility }: Pick<Namespace, 'owner' | 'defaultVisibility'>) {
+  return { ...(owner && { owner: subjectText(owner) }), defaultVisibility }
 }

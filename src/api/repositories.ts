@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
+import { shortened } from '../events/audit.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import type { Visibility } from '../metadata/accounts.js'
 import type { RepositoryRecord } from '../metadata/inspection.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
@@ -156,11 +158,12 @@ export async function repositoryRoutes(
         },
       },
     },
-    async ({ params, body, identity }, reply) => {
+    async (request, reply) => {
+      const { params, body, identity } = request
       const repository = parseRepositoryName(params.name)
       const { description } = body
 
-      const { created } = await metadata.describeRepository({
+      const { created, before } = await metadata.describeRepository({
         repository,
         description,
         at: now(),
@@ -168,6 +171,7 @@ export async function repositoryRoutes(
         mayOverwrite: await access.may(identity, 'overwrite', repository),
       })
 
+      if (before !== '') addAuditDetails(request, { before: shortened(before) })
       if (created) reply.code(201).header('Location', repositoryUrl(repository))
       return answerOf(await metadata.getRepositoryRecord(repository))
     },
@@ -191,11 +195,14 @@ export async function repositoryRoutes(
         response: { 200: repositorySchema, ...problems(400, 401, 403, 404, 507) },
       },
     },
-    async ({ params, body }) => {
+    async (request) => {
+      const { params, body } = request
       const repository = parseRepositoryName(params.name)
 
+      const before = await metadata.accounts.findVisibility(repository)
       await metadata.accounts.setVisibility(repository, body.visibility)
 
+      addAuditDetails(request, { before })
       return answerOf(await metadata.getRepositoryRecord(repository))
     },
   )

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isAccountName, parseAccountName } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import type { Accounts } from '../metadata/accounts.js'
-import { getAccountRecord, robotAnswer, robotSchema } from './account-answers.js'
+import { deleteAccount, getAccountRecord, robotAnswer, robotSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
 import { deleteByName, getByName, listByName } from './named-routes.js'
 import { namePath, type NamePath } from './parameters.js'
@@ -117,6 +117,6 @@ export async function robotRoutes(
     summary: 'Deletes a robot, with its tokens, grants and memberships.',
     params: robotPath,
     done: 'It is deleted.',
-    remove: (name) => accounts.deleteAccount(parseAccountName(name), 'robot'),
+    remove: (name) => deleteAccount(accounts, 'robot', parseAccountName(name)),
   })
 }

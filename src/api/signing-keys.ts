@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import type { SigningKeys } from '../auth/signing-keys.js'
 import { RegistryError } from '../errors.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import type { Accounts, SigningKey } from '../metadata/accounts.js'
 import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
@@ -83,12 +84,15 @@ export async function signingKeyRoutes(
         response: { 201: listSchema, ...problems(400, 401, 403, 409) },
       },
     },
-    async ({ body: { revokeOthers = false } }, reply) => {
+    async (request, reply) => {
+      const { revokeOthers = false } = request.body
       if (keys === undefined) {
         throw new RegistryError('CONFLICT', 'nothing is signed where there are no accounts')
       }
 
-      await keys.rotate(revokeOthers ? 0 : tokenSeconds * 1000 + graceMs)
+      const id = await keys.rotate(revokeOthers ? 0 : tokenSeconds * 1000 + graceMs)
+
+      addAuditDetails(request, { id, revokeOthers })
 
       return reply.code(201).send({ items: await list() })
     },

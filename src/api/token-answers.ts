@@ -1,11 +1,14 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createPersonalToken } from '../auth/personal-tokens.js'
+import { shortened } from '../events/audit.js'
+import { addAuditDetails } from '../events/audit-details.js'
 import {
   ACTIONS,
   type Account,
   type AccountKind,
   type Accounts,
   type Change,
+  type StoredToken,
   type TokenRecord,
   type TokenScope,
 } from '../metadata/accounts.js'
@@ -140,11 +143,25 @@ export async function makeToken(
 }
 
 export function sendToken(
+  request: FastifyRequest,
   reply: FastifyReply,
   { made, token }: { readonly made: TokenRecord; readonly token: string },
 ) {
+  const { id, account, expiresAt } = made
+  addAuditDetails(request, {
+    ...{ id, account },
+    ...(expiresAt !== undefined && { expiresAt: timeText(expiresAt) }),
+  })
   reply.code(201)
   return { ...tokenAnswer(made, made.createdAt), token }
+}
+
+/** Has the audit trail say whose token was revoked, and what it was for. */
+export function noteRevoked(
+  request: FastifyRequest,
+  { account, kind, description }: StoredToken,
+): void {
+  addAuditDetails(request, { account: account.name, kind, description: shortened(description) })
 }
 
 /** Which page of a list of tokens a query asks for. */

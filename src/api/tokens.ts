@@ -10,6 +10,7 @@ import { problems } from './problems.js'
 import {
   madeTokenSchema,
   makeToken,
+  noteRevoked,
   parseTokenPage,
   sendToken,
   tokensAnswer,
@@ -99,7 +100,9 @@ export async function tokenRoutes(
       const { account, ...wanted } = request.body
       const owner = await getEnabled(parseAccountName(account))
 
-      return sendToken(reply, await makeToken(accounts, owner, wanted, changeOf(request, now)))
+      const made = await makeToken(accounts, owner, wanted, changeOf(request, now))
+
+      return sendToken(request, reply, made)
     },
   )
 
@@ -118,13 +121,16 @@ export async function tokenRoutes(
         },
       },
     },
-    async ({ params: { id } }, reply) => {
-      if (!(await accounts.revokeToken(id))) {
+    async (request, reply) => {
+      const { id } = request.params
+      const token = await accounts.findTokenById(id)
+      if (token === undefined || !(await accounts.revokeToken(id))) {
         throw new RegistryError('TOKEN_UNKNOWN', 'there is no token of this id', {
           // Somebody may have taken the token itself for its id.
           details: [],
         })
       }
+      noteRevoked(request, token)
       return reply.code(204).send()
     },
   )

@@ -1,10 +1,12 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Access } from '../auth/access.js'
 import { requires } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
+import { addAuditDetails } from '../events/audit-details.js'
+import type { RestoredTag } from '../metadata/undo.js'
 import { parseDigest } from '../oci/digest.js'
 import { parseRepositoryName, parseTag } from '../oci/reference.js'
-import type { Undo } from '../registry/undo.js'
+import type { RestoredToTime, Undo } from '../registry/undo.js'
 import { problems } from './problems.js'
 import { queryOf } from './pages.js'
 import { timeSchema, timeText } from './times.js'
@@ -23,6 +25,9 @@ interface RestoreRoute {
     readonly as?: string
   }
 }
+
+/** What there is to tell depends on what was asked for. */
+type Restoration = Partial<RestoredTag & RestoredToTime>
 
 const nameParameter = {
   type: 'object',
@@ -126,26 +131,43 @@ export async function undoRoutes(
         },
       },
     },
-    async ({ params, body, identity, signal }) => {
-      const name = parseRepositoryName(params.name)
-      requireOneThing(body)
-      const { tag, digest, at, as } = body
-      const by = identity.name
-      const time = at === undefined ? undefined : Date.parse(at)
-
-      if (tag !== undefined) return undo.restoreTag(name, parseTag(tag), by, time)
-      if (digest !== undefined) {
-        return undo.restoreManifest(name, parseDigest(digest), by, signal)
-      }
-      if (time !== undefined) return undo.restoreTags(name, time, by, signal)
-      const newName = as === undefined ? undefined : parseRepositoryName(as)
-      if (newName !== undefined && !(await access.may(identity, 'overwrite', newName))) {
-        throw new RegistryError('DENIED', `${by} may not restore anything as ${newName}`)
-      }
-      await undo.restoreRepository(name, by, newName)
-      return {}
+    async (request) => {
+      const restored = await restore(request)
+      // Tags are many, and in the history.
+      const { digest, changed, tagCount } = restored
+      addAuditDetails(request, {
+        ...(digest !== undefined && { digest }),
+        ...(changed !== undefined && { changed }),
+        ...(tagCount !== undefined && { tagCount }),
+      })
+      return restored
     },
   )
+
+  async function restore({
+    params,
+    body,
+    identity,
+    signal,
+  }: FastifyRequest<RestoreRoute>): Promise<Restoration> {
+    const name = parseRepositoryName(params.name)
+    requireOneThing(body)
+    const { tag, digest, at, as } = body
+    const by = identity.name
+    const time = at === undefined ? undefined : Date.parse(at)
+
+    if (tag !== undefined) return undo.restoreTag(name, parseTag(tag), by, time)
+    if (digest !== undefined) {
+      return undo.restoreManifest(name, parseDigest(digest), by, signal)
+    }
+    if (time !== undefined) return undo.restoreTags(name, time, by, signal)
+    const newName = as === undefined ? undefined : parseRepositoryName(as)
+    if (newName !== undefined && !(await access.may(identity, 'overwrite', newName))) {
+      throw new RegistryError('DENIED', `${by} may not restore anything as ${newName}`)
+    }
+    await undo.restoreRepository(name, by, newName)
+    return {}
+  }
 }
 
 function requireOneThing({ tag, digest, at, as }: RestoreRoute['Body']): void {

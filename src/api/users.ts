@@ -5,7 +5,7 @@ import { requireGoodPassword } from '../auth/new-passwords.js'
 import { isPasswordHash } from '../auth/passwords.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts, ImportedUser } from '../metadata/accounts.js'
-import { getAccountRecord, userAnswer, userSchema } from './account-answers.js'
+import { deleteAccount, getAccountRecord, userAnswer, userSchema } from './account-answers.js'
 import { changeOf } from './changes.js'
 import { deleteByName, getByName, listByName } from './named-routes.js'
 import { namePath, type NamePath } from './parameters.js'
@@ -173,7 +173,7 @@ export async function userRoutes(
       'What they have pushed stays, and so does their name in the history. Namespaces that they own have no owner then.',
     params: userPath,
     done: 'They are deleted.',
-    remove: (name) => accounts.deleteAccount(parseAccountName(name), 'user'),
+    remove: (name) => deleteAccount(accounts, 'user', parseAccountName(name)),
   })
 
   app.post<ImportRoute>(

@@ -23,6 +23,8 @@ export interface LoginAttempt {
   readonly address: string
   readonly succeeded: boolean
   readonly by: 'password' | 'token' | 'refresh'
+  /** The id of the token, where there is one. */
+  readonly tokenId?: string
   /** It was not even looked at, after too many that were wrong. */
   readonly isThrottled?: boolean
 }
@@ -106,13 +108,13 @@ export class Authenticator {
     const token = await this.#accounts.findToken(hashOfToken(text))
     const name = token?.account.name ?? ''
     if (token?.kind !== 'refresh' || !isAlive(token, now())) {
-      onLogin({ name, address, succeeded: false, by: 'refresh' })
+      onLogin({ name, address, succeeded: false, by: 'refresh', ...idOf(token) })
       return undefined
     }
     const key = `${token.id} ${addressKey(address)}`
     if ((this.#toldUntil.get(key) ?? 0) <= now()) {
       this.#toldUntil.set(key, now() + freshMs)
-      onLogin({ name, address, succeeded: true, by: 'refresh' })
+      onLogin({ name, address, succeeded: true, by: 'refresh', tokenId: token.id })
     }
     return identityOf(token.account, token)
   }
@@ -170,6 +172,7 @@ export class Authenticator {
       address,
       succeeded: isRight,
       by: 'token',
+      ...idOf(token),
     })
     if (!isRight) return undefined
     uses.note(token.id)
@@ -198,6 +201,10 @@ export class Authenticator {
 
 function isThrottled(error: unknown): boolean {
   return error instanceof RegistryError && error.code === 'TOOMANYREQUESTS'
+}
+
+function idOf(token: StoredToken | undefined) {
+  return token && { tokenId: token.id }
 }
 
 /** Whether a token lets its account in at this moment. */

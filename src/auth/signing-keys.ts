@@ -40,16 +40,19 @@ export class SigningKeys {
    * From now on a new key signs.
    *
    * @param overlapMs - how long what the one before has signed is still believed
+   * @returns its id
    */
-  async rotate(overlapMs: number): Promise<void> {
+  async rotate(overlapMs: number): Promise<string> {
     const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
     const at = this.#now()
+    const id = randomBytes(idBytes).toString('base64url')
     await this.#accounts.addSigningKey({
-      id: randomBytes(idBytes).toString('base64url'),
+      id,
       privateKey: JSON.stringify(await exportJWK(privateKey)),
       at,
       othersUntil: at + overlapMs,
     })
+    return id
   }
 
   /** The one that signs, and those that were still believed when they were read. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AuditResult } from '../metadata/audit.js'
 import { refusalCodeOf } from '../refusals.js'
+import { auditDetailsOf } from './audit-details.js'
 import type { AuditLog } from './audit.js'
 import { AUDITED_ROUTES, type AuditedRoute } from './audited-routes.js'
 
@@ -74,6 +75,7 @@ function noteWhenDone(
         ...(code !== undefined && { code }),
         ...(!isAnswered && { clientGone: true }),
         ...details,
+        ...auditDetailsOf(request),
       },
     })
   }

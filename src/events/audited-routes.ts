@@ -1,10 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isTokenId } from '../auth/personal-tokens.js'
 import { isRepositoryName, type RepositoryName } from '../oci/reference.js'
+import { someNames } from './audit-details.js'
 import { shortened, type Noted } from './audit.js'
-
-/** A push takes no more. */
-const tagsMax = 100
 
 /** What the answer to a request means for the trail. */
 type Told = Pick<Noted, 'action' | 'target' | 'repository' | 'details'>
@@ -138,11 +136,7 @@ export const AUDITED_ROUTES: Readonly<Record<string, AuditedRoute | Reason>> = {
   'POST /api/v1/users': accountRoute('user.add', added, ({ body }) => ({
     isAdmin: body['isAdmin'] === true,
   })),
-  'POST /api/v1/users/import': accountRoute(
-    'user.import',
-    () => '',
-    ({ body: { users } }) => ({ count: Array.isArray(users) ? users.length : 0 }),
-  ),
+  'POST /api/v1/users/import': accountRoute('user.import', () => '', imported),
   'PATCH /api/v1/users/:name': accountRoute('user.change', named, changed),
   'DELETE /api/v1/users/:name': accountRoute('user.delete', named),
   'POST /api/v1/robots': accountRoute('robot.add', added),
@@ -168,8 +162,8 @@ export const AUDITED_ROUTES: Readonly<Record<string, AuditedRoute | Reason>> = {
 
 function pushed({ params, query }: Asked, reply: FastifyReply): Details {
   const { reference = '' } = params
-  const tags = isDigest(reference) ? [query['tag'] ?? []].flat().slice(0, tagsMax) : [reference]
-  return { ...digestIn(reply), ...(tags.length > 0 && { tags: tags.map(shortened) }) }
+  const tags = isDigest(reference) ? [query['tag'] ?? []].flat() : [reference]
+  return { ...digestIn(reply), ...(tags.length > 0 && { tags: someNames(tags) }) }
 }
 
 /** What was asked for, where it was understood; else it may be anything. */
@@ -180,6 +174,14 @@ function options({ body }: Asked, { statusCode }: FastifyReply): Details {
 function begun(asked: Asked, reply: FastifyReply): Details {
   const run = /\/runs\/(\d+)$/.exec(String(reply.getHeader('location') ?? ''))?.[1]
   return { ...options(asked, reply), ...(run !== undefined && { run: Number(run) }) }
+}
+
+/** How many, and of those who were added the names: the first of very many. */
+function imported({ body: { users } }: Asked, { statusCode }: FastifyReply): Details {
+  const all: readonly unknown[] = Array.isArray(users) ? users : []
+  if (statusCode >= 400) return { count: all.length }
+  const names = all.flatMap((user) => textOf((user as { name?: unknown } | null)?.name) ?? [])
+  return { count: all.length, names: someNames(names) }
 }
 
 function digestIn(reply: FastifyReply) {

@@ -3,6 +3,7 @@ import { ASK_AGAIN, FOREVER } from '../caching.js'
 import type { Access } from '../auth/access.js'
 import { requires, type Confirm } from '../auth/guard.js'
 import { RegistryError } from '../errors.js'
+import { addAuditDetails, someNames } from '../events/audit-details.js'
 import type { StoredManifest } from '../metadata/manifests.js'
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js'
 import type { Manifests } from '../registry/manifests.js'
@@ -100,7 +101,12 @@ export async function manifestRoutes(
       const name = parseRepositoryName(request.params.name)
       const reference = parseReference(request.params.reference)
 
-      await manifests.delete(name, reference, request.identity.name)
+      const deleted = await manifests.delete(name, reference, request.identity.name)
+
+      if (reference.digest !== undefined) {
+        const { tags, hasMoreTags: moreTags } = deleted
+        addAuditDetails(request, { tags: someNames(tags), moreTags })
+      }
 
       return sendEmpty(reply, 202)
     },

@@ -8,6 +8,7 @@ import { AUDIT_ACTIONS } from '../../src/events/actions.js'
 import { auditRequests } from '../../src/events/audit-requests.js'
 import type { AuditLog, Noted } from '../../src/events/audit.js'
 import { AUDITED_ROUTES } from '../../src/events/audited-routes.js'
+import { BCRYPT_HASH, startWithAccounts } from '../support/accounts.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { eventually } from '../support/eventually.js'
 import { prepareImage, pushBlob, pushImage, putManifest } from '../support/images.js'
@@ -310,24 +311,127 @@ it('has accounts and rights, each with what it was done to and no secret', async
   const server = await startTestServer()
   const { app } = server
 
+  const grant = { subject: 'user:ada', pattern: 'team/**', actions: ['pull'] }
+  let token: { id: string; expiresAt: string } | undefined
   const events = await eventsWhile(server, async () => {
     await ask(app, 'POST', '/users', { body: { name: 'ada', password: 'correct horse' } })
     await ask(app, 'PATCH', '/users/ada', { body: { password: 'another horse' } })
-    const grant = { subject: 'user:ada', pattern: 'team/**', actions: ['pull'] }
-    await ask(app, 'PUT', '/grants', { body: grant })
-    await ask(app, 'DELETE', '/grants/1')
-    await ask(app, 'POST', '/tokens', { body: { account: 'ada', description: 'laptop' } })
+    const { id } = await answerOf<{ id: number }>(app, 'PUT', '/grants', grant)
+    await ask(app, 'DELETE', `/grants/${id}`)
+    token = await answerOf(app, 'POST', '/tokens', { account: 'ada', description: 'laptop' })
+    await ask(app, 'DELETE', `/tokens/${token?.id}`)
   })
 
   const operator = { actor: 'operator', result: 'done' }
+  const id = expect.any(Number) as number
+  const made = { account: 'ada', description: 'laptop' }
   expect(events).toMatchObject([
     { ...operator, action: 'user.add', target: 'ada' },
     { ...operator, action: 'user.change', target: 'ada', details: { password: 'changed' } },
-    { ...operator, action: 'grant.put', target: 'user:ada', details: { pattern: 'team/**' } },
-    { ...operator, action: 'grant.remove', target: '1' },
-    { ...operator, action: 'token.create', target: 'ada' },
+    { ...operator, action: 'grant.put', target: 'user:ada', details: { id, ...grant } },
+    { ...operator, action: 'grant.remove', details: grant },
+    {
+      ...{ ...operator, action: 'token.create', target: 'ada' },
+      details: { id: token?.id, expiresAt: token?.expiresAt, ...made },
+    },
+    {
+      ...{ ...operator, action: 'token.revoke', target: token?.id },
+      details: { kind: 'personal', ...made },
+    },
   ])
+  expect(events[3]?.target).toBe(String(events[2]?.details['id']))
   expect(JSON.stringify(events)).not.toMatch(/horse|berth_/)
+})
+
+it('says what was there before something was changed, and what went with it', async () => {
+  const server = await startTestServer()
+  const { app } = server
+  const users = Array.from({ length: 120 }, (_, index) => ({
+    ...{ name: `user${index}`, passwordHash: BCRYPT_HASH },
+  }))
+  const owned = { owner: 'group:team', defaultVisibility: 'public' }
+  const old = 'Old. '.repeat(100)
+  const { digest } = await pushImage(app, APP, 'v1')
+
+  const events = await eventsWhile(server, async () => {
+    await answerOf(app, 'POST', '/users/import', { users })
+    await answerOf(app, 'POST', '/groups', { name: 'team' })
+    await answerOf(app, 'PUT', '/groups/team/members/user7')
+    await answerOf(app, 'PUT', '/groups/team/members/user7')
+    await answerOf(app, 'DELETE', '/groups/team/members/user8')
+    await answerOf(app, 'PUT', '/namespaces/team', owned)
+    await answerOf(app, 'PUT', '/namespaces/team', { defaultVisibility: 'private' })
+    await ask(app, 'DELETE', '/namespaces/team')
+    await ask(app, 'DELETE', '/users/user7')
+    await answerOf(app, 'PUT', '/groups/team/members/user9')
+    await ask(app, 'DELETE', '/groups/team')
+    await answerOf(app, 'PUT', `${PATH}/visibility`, { visibility: 'public' })
+    await answerOf(app, 'PUT', PATH, { description: old })
+    await answerOf(app, 'PUT', PATH, { description: 'New.' })
+    await answerOf(app, 'DELETE', `${PATH}/manifests/${digest}`)
+    await answerOf(app, 'POST', `${PATH}/restore`, { digest })
+    await app.inject({ method: 'DELETE', url: `/v2/${APP}/manifests/${digest}` })
+    await answerOf(app, 'POST', `${PATH}/restore`, { digest })
+    await answerOf(app, 'DELETE', `${PATH}/tags/v1`)
+    await answerOf(app, 'POST', `${PATH}/restore`, { tag: 'v1' })
+  })
+
+  const join = { group: 'team', account: 'user7' }
+  const names = users.slice(0, 100).map(({ name }) => name)
+  const gone = { tags: ['v1'], moreTags: false }
+  const cut = `${old.slice(0, 299)}…`
+  expect(events.map(({ action, target, details }) => [action, target, details])).toEqual([
+    ['user.import', '', { count: 120, names }],
+    ['group.add', 'team', {}],
+    ['group.join', 'team user7', { ...join, changed: true }],
+    ['group.join', 'team user7', { ...join, changed: false }],
+    ['group.leave', 'team user8', { group: 'team', account: 'user8', changed: false }],
+    ['namespace.put', 'team', owned],
+    ['namespace.put', 'team', { defaultVisibility: 'private', before: owned }],
+    ['namespace.remove', 'team', { defaultVisibility: 'private' }],
+    ['user.delete', 'user7', { isAdmin: false, groups: ['team'] }],
+    ['group.join', 'team user9', { group: 'team', account: 'user9', changed: true }],
+    ['group.delete', 'team', { members: ['user9'], moreMembers: false }],
+    ['repository.visibility', '', { visibility: 'public', before: 'private' }],
+    ['repository.describe', '', { description: cut }],
+    ['repository.describe', '', { description: 'New.', before: cut }],
+    ['manifest.delete', digest, gone],
+    ['repository.restore', digest, { options: { digest }, tagCount: 1 }],
+    ['manifest.delete', digest, gone],
+    ['repository.restore', digest, { options: { digest }, tagCount: 1 }],
+    ['tag.delete', 'v1', {}],
+    ['repository.restore', 'v1', { options: { tag: 'v1' }, digest, changed: true }],
+  ])
+  expect(JSON.stringify(events)).not.toContain(BCRYPT_HASH)
+})
+
+it('names the token that has let somebody in, and the key that signs', async () => {
+  const world = await startWithAccounts()
+  const { app, testServer } = world
+  const ada = await world.user('ada')
+  const { id, authorization } = await world.token('ada')
+  const tokens = '/api/v1/account/tokens'
+  const json = { headers: { 'content-type': 'application/json' } }
+
+  const events = await eventsWhile(testServer, async () => {
+    await world.get('/v2/', authorization)
+    const request = { ...json, method: 'POST', url: tokens } as const
+    const made = await world.ask({ ...request, payload: { description: 'mine' } }, ada)
+    await world.ask({ method: 'DELETE', url: `${tokens}/${made.json<{ id: string }>().id}` }, ada)
+    await answerOf(app, 'POST', '/signing-keys', {})
+  })
+
+  const [login, create, revoke, rotate] = events.filter(({ details: { by } }) => by !== 'password')
+  const { items } = await answerOf<{ items: { id: string }[] }>(app, 'GET', '/signing-keys')
+  const made = { account: 'ada', description: 'mine' }
+  expect(login).toMatchObject({ action: 'login', details: { by: 'token', token: id } })
+  expect(create).toMatchObject({ actor: 'ada', action: 'token.create', details: made })
+  expect(revoke).toMatchObject({
+    ...{ actor: 'ada', action: 'token.revoke', target: create?.details['id'] },
+    details: { ...made, kind: 'personal' },
+  })
+  expect(rotate).toMatchObject({ action: 'signing-key.rotate', details: { revokeOthers: false } })
+  expect(items.map((key) => key.id)).toContain(rotate?.details['id'])
 })
 
 describe('every route that changes something', () => {
