@@ -3,6 +3,7 @@ import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import { RegistryError } from '../errors.js'
 import { isWholeTime } from '../times.js'
 import { queryOf } from './pages.js'
+import { readValues } from './url-values.js'
 
 /** A body with thousands of mistakes is told of the first of them. */
 const mistakesMax = 20
@@ -19,7 +20,7 @@ const checks: Options = {
 
 /**
  * Has every part of a request checked against its schema, which must know all that is in it: nothing is
- * dropped or bent to fit. Only what stands in a URL, and so is text, is taken for a number or a list
+ * dropped or bent to fit. Only what stands in a URL, and so is text, is read as a number or a boolean
  * where one is asked for.
  */
 export function checkRequests(app: FastifyInstance): void {
@@ -27,11 +28,11 @@ export function checkRequests(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     route.schema = { querystring: queryOf({}), ...route.schema }
   })
-  const bodies = new Ajv(checks)
-  const texts = new Ajv({ ...checks, coerceTypes: 'array' })
-  app.setValidatorCompiler<object>(({ schema, httpPart }) =>
-    compiledOnUse(httpPart === 'body' ? bodies : texts, schema),
-  )
+  const ajv = new Ajv(checks)
+  app.setValidatorCompiler<object>(({ schema, httpPart }) => {
+    const check = compiledOnUse(ajv, schema)
+    return httpPart === 'body' ? check : onValues(check, schema)
+  })
 }
 
 type Check = ReturnType<FastifySchemaCompiler<object>>
@@ -46,6 +47,17 @@ function compiledOnUse(ajv: Ajv, schema: object): Check {
     return isValid
   }
   return check
+}
+
+/** Not by Ajv's own coercion, which takes `1e0` and `0x1` for 1. */
+function onValues(check: Check, schema: object): Check {
+  const checkValues: Check = (texts) => {
+    readValues(texts, schema)
+    const isValid = check(texts)
+    checkValues.errors = check.errors ?? null
+    return isValid
+  }
+  return checkValues
 }
 
 const PARTS: Readonly<Record<string, string>> = {
