@@ -3,6 +3,7 @@ import { managementCommand } from './management-command.js'
 import { limitHelp, limitOption, limitUsage, printPages } from './pages.js'
 import { namedPath } from './references.js'
 import { localTimeText } from './tables.js'
+import { UsageError } from './usage.js'
 
 interface GrantAnswer {
   readonly id: number
@@ -68,6 +69,9 @@ export const grantRemove: Command = managementCommand({
   operands: ['ID'],
   options: {},
   async run({ management, operands: [id = ''], print }) {
+    if (!/^[1-9]\d{0,14}$/.test(id)) {
+      throw new UsageError('ID must be the number of a grant: see berth grant list')
+    }
     await management.request('DELETE', namedPath('grants', id))
     print({}, () => `Grant ${id} is gone.\n`)
   },

@@ -211,3 +211,20 @@ describe('what a registry of two teams needs', () => {
     expect(JSON.parse(await it('grant list --json'))).toEqual({ items: [] })
   })
 })
+
+describe('berth grant remove', () => {
+  it('takes no more for the number of a grant than one', async () => {
+    const { app, dataDirectory } = await startTestServer()
+    await berth(dataDirectory, 'grant add signed-in team/** pull')
+
+    for (const id of ['1e0', '0x1', '01', '1.0', '0', '+1', 'team/**', '']) {
+      const { code, stdout, stderr } = await runBerth([
+        ...['grant', 'remove', id, '--data', dataDirectory],
+      ])
+
+      expect({ id, code, stdout }).toEqual({ id, code: 2, stdout: '' })
+      expect(stderr).toMatch(/^berth: ID must be the number of a grant: see berth grant list\n/)
+    }
+    expect(await answerOf(app, 'GET', '/grants')).toMatchObject({ items: [{ id: 1 }] })
+  })
+})
