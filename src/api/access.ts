@@ -73,7 +73,7 @@ export async function accessRoutes(
               },
             },
           },
-          ...problems(400, 401, 403, 404),
+          ...problems(404),
         },
       },
     },

@@ -67,7 +67,7 @@ export async function accountRoutes(
         operationId: 'getAccount',
         summary: 'Tells who asks.',
         tags: ['account'],
-        response: { 200: accountSchema, ...problems(401, 403) },
+        response: { 200: accountSchema, ...problems(404) },
       },
     },
     async (request) => {
@@ -94,7 +94,7 @@ export async function accountRoutes(
         },
         response: {
           204: { type: 'null', description: 'It is the password from now on.' },
-          ...problems(400, 401, 403, 507),
+          ...problems(404, 507),
         },
       },
     },
@@ -117,7 +117,7 @@ export async function accountRoutes(
         summary: 'Lists the personal tokens of whoever asks, without what they are.',
         tags: ['account'],
         querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(tokenSchema), ...problems(400, 401, 403) },
+        response: { 200: pageSchema(tokenSchema), ...problems(404) },
       },
     },
     async (request) => {
@@ -145,7 +145,7 @@ export async function accountRoutes(
           required: ['description'],
           properties: wantedToken,
         },
-        response: { 201: madeTokenSchema, ...problems(400, 401, 403, 507) },
+        response: { 201: madeTokenSchema, ...problems(404, 507) },
       },
     },
     async (request, reply) => {
@@ -168,7 +168,7 @@ export async function accountRoutes(
         params: tokenPath,
         response: {
           204: { type: 'null', description: 'It is revoked.' },
-          ...problems(400, 401, 403, 404, 507),
+          ...problems(404, 507),
         },
       },
     },

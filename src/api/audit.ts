@@ -14,7 +14,6 @@ import {
   type PageAnswer,
   type PageQuery,
 } from './pages.js'
-import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
 interface ListRoute {
@@ -88,7 +87,7 @@ export async function auditRoutes(
           until: timeSchema('Only before then.'),
           ...pageParameters,
         }),
-        response: { 200: pageSchema(eventSchema), ...problems(400, 401, 403) },
+        response: { 200: pageSchema(eventSchema) },
       },
     },
     async ({ query: { limit, cursor, ...query } }): Promise<PageAnswer<object>> => {

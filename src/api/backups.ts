@@ -44,7 +44,7 @@ export async function backupRoutes(
             },
           },
         },
-        response: { 202: runSchema, ...problems(400, 401, 403, 409) },
+        response: { 202: runSchema, ...problems(409) },
       },
     },
     async ({ body: { directory, content }, identity }, reply) => {

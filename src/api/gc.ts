@@ -46,7 +46,6 @@ export async function gcRoutes(
               lastRun: runSchema,
             },
           },
-          ...problems(401, 403),
         },
       },
     },
@@ -87,7 +86,7 @@ export async function gcRoutes(
             confirm: { type: 'boolean', description: 'Goes on where the brake would stop it.' },
           },
         },
-        response: { 202: runSchema, ...problems(400, 401, 403, 409) },
+        response: { 202: runSchema, ...problems(409) },
       },
     },
     async ({ body, identity }, reply) => {

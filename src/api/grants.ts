@@ -101,7 +101,7 @@ export async function grantRoutes(
           subject: { ...subject, description: 'Only those of this subject.' },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(grantSchema), ...problems(400, 401, 403, 404) },
+        response: { 200: pageSchema(grantSchema), ...problems(404) },
       },
     },
     async ({ query: { subject, limit, cursor }, identity }) => {
@@ -161,7 +161,7 @@ export async function grantRoutes(
               },
             },
           },
-          ...problems(400, 401, 403, 404, 507),
+          ...problems(404, 507),
         },
       },
     },
@@ -200,7 +200,7 @@ export async function grantRoutes(
         },
         response: {
           204: { type: 'null', description: 'It is gone.' },
-          ...problems(400, 401, 403, 404, 507),
+          ...problems(404, 507),
         },
       },
     },

@@ -99,7 +99,7 @@ export async function historyRoutes(
           tag: { type: 'string', description: 'Only what happened to this tag.' },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(entrySchema), ...problems(400, 401, 404) },
+        response: { 200: pageSchema(entrySchema), ...problems(404) },
       },
     },
     async ({ params, query: { tag, limit, cursor } }) => {
@@ -126,7 +126,7 @@ export async function historyRoutes(
         summary: 'Lists deleted repositories that can still be brought back, the last one first.',
         tags: ['history'],
         querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(deletedSchema), ...problems(400, 401) },
+        response: { 200: pageSchema(deletedSchema) },
       },
     },
     async ({ query: { limit, cursor }, identity }) => {

@@ -151,7 +151,7 @@ export async function manifestRoutes(
           deleted: { type: 'boolean', default: false, description: 'Those that were deleted.' },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(manifestSchema), ...problems(400, 401, 404) },
+        response: { 200: pageSchema(manifestSchema), ...problems(404) },
       },
     },
     async ({ params, query: { deleted, limit, cursor } }) => {
@@ -188,7 +188,7 @@ export async function manifestRoutes(
         summary: 'Tells of one manifest, what it holds, and what a delete would take along.',
         tags: ['manifests'],
         params: manifestPath,
-        response: { 200: detailsSchema, ...problems(400, 401, 404) },
+        response: { 200: detailsSchema, ...problems(404) },
       },
     },
     async ({ params }) => {
@@ -211,7 +211,7 @@ export async function manifestRoutes(
         querystring: queryOf(pageParameters),
         response: {
           200: pageSchema({ type: 'string', description: 'A tag.' }),
-          ...problems(400, 401, 404),
+          ...problems(404),
         },
       },
     },
@@ -242,7 +242,7 @@ export async function manifestRoutes(
         summary: 'Deletes a manifest, and every tag that points to it.',
         tags: ['manifests'],
         params: manifestPath,
-        response: { 200: deletionSchema, ...problems(400, 401, 403, 404) },
+        response: { 200: deletionSchema, ...problems(404) },
       },
     },
     async (request) => {

@@ -83,7 +83,7 @@ export async function namespaceRoutes(
           required: ['defaultVisibility'],
           properties: { owner, defaultVisibility },
         },
-        response: { 200: namespaceSchema, ...problems(400, 401, 403, 404, 507) },
+        response: { 200: namespaceSchema, ...problems(404, 507) },
       },
     },
     async (request) => {

@@ -1,8 +1,9 @@
+import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import { berthVersion } from '../version.js'
-import { problemSchema } from './problems.js'
+import { commonProblems, PROBLEM_TYPE, problemSchema } from './problems.js'
 
 /** What the tags of operations mean, in the order in which they are shown. */
 const TAGS = [
@@ -55,16 +56,65 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
             scheme: 'bearer',
             description: 'The token in berth.operator.json in the data directory.',
           },
+          account: {
+            type: 'http',
+            scheme: 'basic',
+            description:
+              'Where there are accounts: a name with the password, or with a personal token in its place.',
+          },
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'Where there are accounts: a personal token, without the name.',
+          },
         },
       },
-      // Either with the token, or without, as far as access.mode allows.
-      security: [{ operator: [] }, {}],
+      // With one of these, or with nothing, as far as access.mode and what is public allow.
+      security: [{ operator: [] }, { account: [] }, { token: [] }, {}],
+    },
+    transform: ({ schema, url, route: { config } }) => ({
+      url,
+      schema: {
+        ...schema,
+        response: {
+          ...(schema.response as object),
+          ...commonProblems(config?.need, url.includes('/repositories/:name')),
+        },
+      },
+    }),
+    transformObject(made) {
+      if (!('openapiObject' in made)) return {}
+      shareProblems(made.openapiObject as Document)
+      return made.openapiObject
     },
     refResolver: {
       buildLocalReference: ({ $id }, _base, _fragment, index) =>
         typeof $id === 'string' ? $id : `schema-${index}`,
     },
   })
+}
+
+interface Operation {
+  readonly responses: Record<string, object>
+}
+
+interface Document {
+  readonly components: { responses?: Record<string, object> }
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+}
+
+/** Says once what each kind of problem is, and of operations no more than which they answer with. */
+function shareProblems({ components, paths }: Document): void {
+  const shared: Record<string, object> = {}
+  for (const { responses } of Object.values(paths).flatMap((path) => Object.values(path))) {
+    for (const [status, response] of Object.entries(responses)) {
+      if (!('content' in response) || !(PROBLEM_TYPE in (response.content as object))) continue
+      const name = STATUS_CODES[status]?.replaceAll(' ', '') ?? 'Problem'
+      shared[name] = response
+      responses[status] = { $ref: `#/components/responses/${name}` }
+    }
+  }
+  components.responses = shared
 }
 
 /** The description itself. */

@@ -1,7 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import type { Need } from '../auth/access.js'
 import { KEPT_NOWHERE } from '../caching.js'
 import type { RegistryError } from '../errors.js'
+
+export const PROBLEM_TYPE = 'application/problem+json'
 
 /** One thing that a problem is about: the digest that is missing, the member that is wrong. */
 type ProblemEntry = Readonly<Record<string, unknown>>
@@ -36,38 +39,65 @@ export const problemSchema = {
   },
 } as const
 
-const DESCRIPTIONS = {
-  400: 'A parameter or the body is not what it should be.',
-  401: 'The token is not the one of the running server.',
-  403: 'The caller may not do this.',
-  404: 'There is no such thing.',
-  409: 'It cannot be done as things are now.',
-  507: 'The disk has no room left.',
+const RETRY_AFTER = {
+  'Retry-After': { type: 'integer', description: 'In how many seconds to try again.' },
+}
+
+/** What the statuses mean, and the headers that go with them. */
+const PROBLEMS = {
+  400: { description: 'A parameter or the body is not what it should be.' },
+  401: {
+    description: 'Nothing was shown where that is needed, or what was shown lets nobody in.',
+    headers: {
+      'WWW-Authenticate': { type: 'string', description: 'How to show who one is.' },
+    },
+  },
+  403: { description: 'The caller may not do this.' },
+  404: { description: 'There is no such thing, or the caller may not see it.' },
+  409: { description: 'It cannot be done as things are now.' },
+  429: {
+    description: 'Too many requests, or too many wrong passwords.',
+    headers: RETRY_AFTER,
+  },
+  503: { description: 'The registry is stopping, or has too much to do.', headers: RETRY_AFTER },
+  507: { description: 'The disk has no room left.' },
+  default: { description: 'Any other problem: a body that is too large, a failure.' },
 } as const
 
-type ProblemStatus = keyof typeof DESCRIPTIONS
+type ProblemStatus = keyof typeof PROBLEMS
 
-/** The part of a route's `response` that tells which problems it answers with. */
-export function problems(...statuses: readonly ProblemStatus[]): Record<number, object> {
+/** The part of a route's `response` that tells which problems it answers with, beside {@link commonProblems}. */
+export function problems(...statuses: readonly ProblemStatus[]): Record<string, object> {
   return Object.fromEntries(
     statuses.map((status) => [
       status,
-      {
-        description: DESCRIPTIONS[status],
-        content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
-      },
+      { ...PROBLEMS[status], content: { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' } } } },
     ]),
   )
+}
+
+/**
+ * The same of what stands before every route: the guard, the limits, the checks of what was sent.
+ *
+ * @param need - what the route's caller needs to be allowed
+ * @param isOfRepository - whether there is a repository in its path
+ */
+export function commonProblems(need: Need | undefined, isOfRepository: boolean) {
+  // What somebody may not see of these is not there, and nobody is refused the others.
+  const isHidden = need === 'pull' && isOfRepository
+  const isForAll = need === 'nothing' || need === 'list'
+  return {
+    ...problems(400, 401),
+    ...(!isHidden && !isForAll && problems(403)),
+    ...problems(429, 503, 'default'),
+  }
 }
 
 /** Writes a refusal as a problem; its status is set. */
 export function sendProblem(reply: FastifyReply, refusal: RegistryError): void {
   const body = JSON.stringify(problemOf(refusal))
   // As bytes: of text, the framework would say a charset, which this type does not have.
-  void reply
-    .type('application/problem+json')
-    .header('Cache-Control', KEPT_NOWHERE)
-    .send(Buffer.from(body))
+  void reply.type(PROBLEM_TYPE).header('Cache-Control', KEPT_NOWHERE).send(Buffer.from(body))
 }
 
 function problemOf({ statusCode, code, message, details }: RegistryError): Problem {

@@ -91,7 +91,7 @@ export async function repositoryRoutes(
           },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(repositorySchema), ...problems(400, 401) },
+        response: { 200: pageSchema(repositorySchema) },
       },
     },
     async ({ query: { prefix, limit, cursor }, identity }) => {
@@ -118,7 +118,7 @@ export async function repositoryRoutes(
         summary: 'Tells of one repository.',
         tags: ['repositories'],
         params: repositoryPath,
-        response: { 200: repositorySchema, ...problems(400, 401, 404) },
+        response: { 200: repositorySchema, ...problems(404) },
       },
     },
     async ({ params }) => {
@@ -154,7 +154,7 @@ export async function repositoryRoutes(
         response: {
           200: { ...repositorySchema, description: 'It was there.' },
           201: { ...repositorySchema, description: 'It was made.' },
-          ...problems(400, 401, 403, 404, 507),
+          ...problems(404, 507),
         },
       },
     },
@@ -192,7 +192,7 @@ export async function repositoryRoutes(
           required: ['visibility'],
           properties: { visibility },
         },
-        response: { 200: repositorySchema, ...problems(400, 401, 403, 404, 507) },
+        response: { 200: repositorySchema, ...problems(404, 507) },
       },
     },
     async (request) => {

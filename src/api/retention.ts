@@ -134,7 +134,6 @@ export async function retentionRoutes(
               lastRun: runSchema,
             },
           },
-          ...problems(401, 403),
         },
       },
     },
@@ -168,7 +167,6 @@ export async function retentionRoutes(
         },
         response: {
           200: { ...preview, properties: { ...preview.properties, outlook: outlookSchema } },
-          ...problems(400, 401, 403),
         },
       },
     },
@@ -208,7 +206,7 @@ export async function retentionRoutes(
             confirm: { type: 'boolean', description: 'Goes on where the brake would stop it.' },
           },
         },
-        response: { 202: runSchema, ...problems(400, 401, 403, 409) },
+        response: { 202: runSchema, ...problems(409) },
       },
     },
     async ({ body, identity }, reply) => {

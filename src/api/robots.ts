@@ -64,7 +64,7 @@ export async function robotRoutes(
         },
         response: {
           201: { ...robotSchema, description: 'It was added.' },
-          ...problems(400, 401, 403, 409, 507),
+          ...problems(409, 507),
         },
       },
     },
@@ -100,7 +100,7 @@ export async function robotRoutes(
             isDisabled: { type: 'boolean', description: 'Whether nothing lets it in.' },
           },
         },
-        response: { 200: robotSchema, ...problems(400, 401, 403, 404, 507) },
+        response: { 200: robotSchema, ...problems(404, 507) },
       },
     },
     async ({ params, body: { isDisabled } }) => {

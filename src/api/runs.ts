@@ -69,7 +69,7 @@ export async function runRoutes(
           kind: { type: 'string', enum: KINDS, description: 'Only those of this kind.' },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(runSchema), ...problems(400, 401, 403) },
+        response: { 200: pageSchema(runSchema) },
       },
     },
     async ({ query: { kind, limit, cursor } }) => {
@@ -100,7 +100,7 @@ export async function runRoutes(
           required: ['id'],
           properties: { id: { type: 'integer', minimum: 1, description: 'As it was answered.' } },
         },
-        response: { 200: runSchema, ...problems(400, 401, 403, 404) },
+        response: { 200: runSchema, ...problems(404) },
       },
     },
     async ({ params: { id } }) => {

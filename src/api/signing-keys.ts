@@ -55,7 +55,7 @@ export async function signingKeyRoutes(
         operationId: 'listSigningKeys',
         summary: 'Lists the keys that bearer tokens are signed with.',
         tags: ['signing-keys'],
-        response: { 200: listSchema, ...problems(401, 403) },
+        response: { 200: listSchema },
       },
     },
     async () => ({ items: await list() }),
@@ -81,7 +81,7 @@ export async function signingKeyRoutes(
             },
           },
         },
-        response: { 201: listSchema, ...problems(400, 401, 403, 409) },
+        response: { 201: listSchema, ...problems(409) },
       },
     },
     async (request, reply) => {

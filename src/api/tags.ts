@@ -57,7 +57,7 @@ export async function tagRoutes(
         tags: ['tags'],
         params: repositoryPath,
         querystring: queryOf(pageParameters),
-        response: { 200: pageSchema(tagSchema), ...problems(400, 401, 404) },
+        response: { 200: pageSchema(tagSchema), ...problems(404) },
       },
     },
     async ({ params, query: { limit, cursor } }) => {
@@ -82,7 +82,7 @@ export async function tagRoutes(
         summary: 'Tells of one tag.',
         tags: ['tags'],
         params: tagPath,
-        response: { 200: tagSchema, ...problems(400, 401, 404) },
+        response: { 200: tagSchema, ...problems(404) },
       },
     },
     async ({ params }) => {
@@ -102,7 +102,7 @@ export async function tagRoutes(
         summary: 'Deletes a tag, and nothing else.',
         tags: ['tags'],
         params: tagPath,
-        response: { 200: deletionSchema, ...problems(400, 401, 403, 404) },
+        response: { 200: deletionSchema, ...problems(404) },
       },
     },
     async ({ params, identity }) => {

@@ -56,7 +56,7 @@ export async function tokenRoutes(
           },
           ...pageParameters,
         }),
-        response: { 200: pageSchema(tokenSchema), ...problems(400, 401, 403, 404) },
+        response: { 200: pageSchema(tokenSchema), ...problems(404) },
       },
     },
     async ({ query }) => {
@@ -92,7 +92,7 @@ export async function tokenRoutes(
         },
         response: {
           201: madeTokenSchema,
-          ...problems(400, 401, 403, 404, 409, 507),
+          ...problems(404, 409, 507),
         },
       },
     },
@@ -117,7 +117,7 @@ export async function tokenRoutes(
         params: tokenPath,
         response: {
           204: { type: 'null', description: 'It is revoked.' },
-          ...problems(400, 401, 403, 404, 507),
+          ...problems(404, 507),
         },
       },
     },

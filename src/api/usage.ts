@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import { requires } from '../auth/guard.js'
 import type { Usage } from '../gc/usage.js'
 import { queryOf } from './pages.js'
-import { problems } from './problems.js'
 import { timeSchema, timeText } from './times.js'
 
 interface UsageRoute {
@@ -74,7 +73,6 @@ export async function usageRoutes(
               },
             },
           },
-          ...problems(400, 401),
         },
       },
     },

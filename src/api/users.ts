@@ -101,7 +101,7 @@ export async function userRoutes(
         },
         response: {
           201: { ...userSchema, description: 'They were added.' },
-          ...problems(400, 401, 403, 409, 507),
+          ...problems(409, 507),
         },
       },
     },
@@ -144,7 +144,7 @@ export async function userRoutes(
             isDisabled: { type: 'boolean', description: 'Whether nothing lets them in.' },
           },
         },
-        response: { 200: userSchema, ...problems(400, 401, 403, 404, 507) },
+        response: { 200: userSchema, ...problems(404, 507) },
       },
     },
     async ({ params, body: { password, isAdmin, isDisabled } }) => {
@@ -217,7 +217,7 @@ export async function userRoutes(
             required: ['count'],
             properties: { count: { type: 'integer', description: 'How many there were.' } },
           },
-          ...problems(400, 401, 403, 409, 507),
+          ...problems(409, 507),
         },
       },
     },

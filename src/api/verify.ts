@@ -42,7 +42,6 @@ export async function verifyRoutes(
               ),
             },
           },
-          ...problems(401, 403),
         },
       },
     },
@@ -88,7 +87,7 @@ export async function verifyRoutes(
             },
           },
         },
-        response: { 202: runSchema, ...problems(400, 401, 403, 409) },
+        response: { 202: runSchema, ...problems(409) },
       },
     },
     async ({ body: { content, repair, confirm }, identity }, reply) => {
@@ -109,7 +108,6 @@ export async function verifyRoutes(
         tags: ['verify'],
         response: {
           204: { description: 'None is under way any more.', type: 'null' },
-          ...problems(401, 403),
         },
       },
     },

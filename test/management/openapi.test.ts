@@ -23,14 +23,18 @@ interface Operation {
     readonly description?: string
   })[]
   readonly requestBody?: WithContent
-  readonly responses: Readonly<Record<string, WithContent>>
+  readonly responses: Readonly<Record<string, WithContent & { readonly $ref?: string }>>
 }
 
 interface Document {
   readonly openapi: string
   readonly info: { readonly version: string }
   readonly tags: readonly { readonly name: string }[]
-  readonly components: object
+  readonly components: {
+    readonly responses: Readonly<Record<string, WithContent & { readonly headers?: object }>>
+    readonly securitySchemes: object
+  }
+  readonly security: readonly object[]
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
@@ -75,7 +79,7 @@ describe('docs/openapi.json', () => {
       const ajv = new Ajv({ strict: false, formats: { 'date-time': true } })
       const answers = Object.entries(operation.responses).flatMap(([status, { content = {} }]) =>
         // Problems all have one.
-        status < '400' ? Object.values(content) : [],
+        status.startsWith('2') ? Object.values(content) : [],
       )
       const bodies = Object.values(operation.requestBody?.content ?? {})
 
@@ -98,9 +102,23 @@ describe('docs/openapi.json', () => {
       const { responses } = operation
 
       expect(Object.keys(responses).some((status) => status.startsWith('2'))).toBe(true)
-      for (const [status, { content }] of Object.entries(responses)) {
-        if (Number(status) >= 400) expect(content).toHaveProperty('application/problem+json')
+      for (const status of ['400', '401', '429', '503', 'default']) {
+        expect(responses).toHaveProperty(status)
+      }
+      for (const [status, { $ref = '' }] of Object.entries(responses)) {
+        if (status.startsWith('2')) continue
+        const shared = published.components.responses[$ref.replace('#/components/responses/', '')]
+        expect(shared?.content).toHaveProperty(['application/problem+json'])
       }
     })
+  })
+
+  it('says in which ways a client can show who it is', () => {
+    expect(published.components.securitySchemes).toMatchObject({
+      operator: { type: 'http', scheme: 'bearer' },
+      account: { type: 'http', scheme: 'basic' },
+      token: { type: 'http', scheme: 'bearer' },
+    })
+    expect(published.security).toEqual([{ operator: [] }, { account: [] }, { token: [] }, {}])
   })
 })
