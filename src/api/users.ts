@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isAccountName, parseAccountName } from '../auth/account-names.js'
 import { requires } from '../auth/guard.js'
 import { requireGoodPassword } from '../auth/new-passwords.js'
-import { isPasswordHash } from '../auth/passwords.js'
+import { isPasswordHash, usableHashesText } from '../auth/passwords.js'
 import { RegistryError } from '../errors.js'
 import type { Accounts, ImportedUser } from '../metadata/accounts.js'
 import { deleteAccount, getAccountRecord, userAnswer, userSchema } from './account-answers.js'
@@ -200,11 +200,7 @@ export async function userRoutes(
                 required: ['name', 'passwordHash'],
                 properties: {
                   name: { type: 'string', description: 'As of a user that is added.' },
-                  passwordHash: {
-                    type: 'string',
-                    description:
-                      'bcrypt ($2y$, $2a$, $2b$; a cost of 4 to 16), or argon2id as a PHC string.',
-                  },
+                  passwordHash: { type: 'string', description: usableHashesText },
                 },
               },
             },

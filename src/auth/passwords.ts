@@ -24,7 +24,11 @@ const idleMs = 30_000
 const memoryKibMax = 256 * 1024
 const passesMax = 16
 const lanesMax = 16
+const bcryptCostMin = 4
 const bcryptCostMax = 14
+
+/** Which hashes can be checked, for people. */
+export const usableHashesText = `bcrypt ($2y$, $2a$, $2b$; a cost of ${bcryptCostMin} to ${bcryptCostMax}), or argon2id as a PHC string (up to ${memoryKibMax / 1024} MiB, ${passesMax} passes, ${lanesMax} lanes).`
 
 const ARGON2ID =
   /^\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}$/
@@ -215,7 +219,7 @@ function kindOf(stored: string): 'argon2id' | 'bcrypt' | undefined {
   const bcrypt = BCRYPT.exec(stored)
   if (!bcrypt) return undefined
   const cost = Number(bcrypt[1])
-  return cost >= 4 && cost <= bcryptCostMax ? 'bcrypt' : undefined
+  return cost >= bcryptCostMin && cost <= bcryptCostMax ? 'bcrypt' : undefined
 }
 
 function hasBytes(password: string, bytesMax: number): boolean {

@@ -241,6 +241,31 @@ describe('POST /api/v1/users/import', () => {
     expect(passwordHashOf(dataDirectory, 'bob')).toBe(argon)
   })
 
+  it('takes what its description says that it takes, and nothing dearer', async () => {
+    const app = await startWith()
+    const bcrypt = (cost: number) => BCRYPT.replace('05', String(cost).padStart(2, '0'))
+    const argon = (mib: number, passes: number, lanes: number) =>
+      `$argon2id$v=19$m=${mib * 1024},t=${passes},p=${lanes}$${'a'.repeat(22)}$${'b'.repeat(43)}`
+    const document = await answerOf<object>(app, 'GET', '/openapi.json')
+    const text = JSON.stringify(document)
+    const numbers = (pattern: RegExp) => (pattern.exec(text) ?? []).slice(1).map(Number)
+    const [costMin = 0, costMax = 0] = numbers(/a cost of (\d+) to (\d+)/)
+    const [mib = 0, passes = 0, lanes = 0] = numbers(/up to (\d+) MiB, (\d+) passes, (\d+) lanes/)
+    const good = [bcrypt(costMin), bcrypt(costMax), argon(mib, passes, lanes)]
+    const bad = [
+      ...[bcrypt(costMin - 1), bcrypt(costMax + 1)],
+      ...[argon(mib + 1, 1, 1), argon(mib, passes + 1, 1), argon(mib, 1, lanes + 1)],
+    ]
+
+    for (const [index, passwordHash] of [...good, ...bad].entries()) {
+      const { statusCode } = await importing(app, [{ name: `user-${index}`, passwordHash }])
+      expect({ passwordHash, statusCode }).toEqual({
+        passwordHash,
+        statusCode: index < good.length ? 201 : 400,
+      })
+    }
+  })
+
   it('names all that it cannot use, and then adds nobody', async () => {
     const app = await startWith()
 
