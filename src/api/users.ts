@@ -131,7 +131,7 @@ export async function userRoutes(
         operationId: 'changeUser',
         summary: 'Changes what is given of a user.',
         description:
-          'A new password, or being disabled, ends what was logged in with the old one. Personal tokens outlive a new password; of a disabled user they are as good as nothing.',
+          'A new password, or being disabled, ends for good what docker logins keep. Personal tokens outlive both; of a disabled user they let nobody in until they are enabled.',
         tags: ['users'],
         params: userPath,
         body: {

@@ -89,9 +89,10 @@ const DISABLED = 'They are disabled still: see berth user enable.'
 
 export const userDisable: Command = managementCommand({
   name: 'user disable',
-  summary: 'Lets a user in no more; everything of theirs stays.',
+  summary: 'Lets a user in no more, until berth user enable.',
   operands: ['NAME'],
   options: {},
+  help: 'Password, tokens, grants and groups stay. Logins that docker keeps are over for good.',
   async run({ management, operands: [name = ''], print }) {
     const path = namedPath('users', name)
     const user = await management.request<UserAnswer>('PATCH', path, { isDisabled: true })
@@ -116,7 +117,7 @@ export const userDelete: Command = managementCommand({
   summary: 'Deletes a user, with tokens, grants and memberships.',
   operands: ['NAME'],
   options: {},
-  help: 'What they have pushed stays. Nothing brings them back; berth user disable keeps everything.',
+  help: 'What they have pushed stays. Nothing brings them back; berth user disable keeps all of it but logins.',
   async run({ management, operands: [name = ''], print }) {
     await management.request('DELETE', namedPath('users', name))
     print({}, () => `Deleted the user ${name}.\n`)
