@@ -54,6 +54,8 @@ const ANSWERS = {
 
 export type ErrorCode = keyof typeof ANSWERS
 
+export const ERROR_CODES = Object.keys(ANSWERS) as readonly ErrorCode[]
+
 export interface RegistryErrorOptions {
   /** One entry of the answer's `errors` for each; usually the digest or name it is about. */
   readonly details?: readonly unknown[]
