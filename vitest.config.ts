@@ -44,8 +44,8 @@ export default defineConfig({
           exclude: ['test/e2e/**'],
           server: shared.server,
           // For what hangs: the longest take some seconds on an idle machine.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           // Every file would load, and warm up, the whole registry anew. None leaves anything behind.
           isolate: false,
           env: temporaryFolder(),
