@@ -76,6 +76,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const housekeeping = new Housekeeping(registry, { log, onDurabilityLost })
     undo.push(() => housekeeping.stop())
     maintenance.start()
+    // After what can fail: of a start that fails nobody reads the password. Before commands can add users.
+    const { metadata } = stores
+    const tell = async (admin: FirstAdmin) => introduce?.(admin, address)
+    const firstAdmin =
+      config.access.mode === 'accounts'
+        ? await ensureAdmin({ metadata, passwords: auth.passwords, audit, now, tell })
+        : undefined
     undo.push(() => removeOperatorFile(directory))
     const tellCommands = () => {
       const access = { url: localUrl(address, tls.mode), token, pid: process.pid }
@@ -91,13 +98,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     tellCommands()
     tlsPort?.onRenewed(tellCommands)
     const reloadCertificate = async () => tlsPort?.reload()
-    // Nothing can fail any more: of a start that fails nobody reads the password.
-    const { metadata } = stores
-    const tell = async (admin: FirstAdmin) => introduce?.(admin, address)
-    const firstAdmin =
-      config.access.mode === 'accounts'
-        ? await ensureAdmin({ metadata, passwords: auth.passwords, audit, now, tell })
-        : undefined
     const close = () => undo.run()
     return {
       ...{ app, address, stores, registry, housekeeping, maintenance, audit },

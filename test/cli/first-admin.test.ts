@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { FirstAdmin } from '../../src/auth/first-admin.js'
 import { basic } from '../support/accounts.js'
@@ -50,6 +52,21 @@ describe('the first start with accounts', () => {
 
     expect(told.map(({ name }) => name)).toEqual(['admin', 'admin'])
     expect(await Promise.all(statuses)).toEqual([401, 200])
+  })
+
+  it('lets no command add users before that', async () => {
+    const dataDirectory = await temporaryDirectory()
+    const operatorFile = path.join(dataDirectory, 'berth.operator.json')
+    let mayCommand: boolean | undefined
+
+    await startTestServer({
+      ...{ dataDirectory, config: accountsConfig },
+      introduce: async () => {
+        mayCommand = existsSync(operatorFile)
+      },
+    })
+
+    expect([mayCommand, existsSync(operatorFile)]).toEqual([false, true])
   })
 
   it('notes in the audit trail who was added', async () => {
