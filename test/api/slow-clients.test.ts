@@ -225,7 +225,7 @@ describe('many slow clients at once', () => {
       other.write(`GET /v2/${name}/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
       const { status, body } = await other.answer()
       expect([status, body.length]).toEqual([200, 100_000])
-      served++
+      if (!areCut) served++
     }
 
     expect(served).toBeGreaterThan(0)
