@@ -90,7 +90,7 @@ export async function signingKeyRoutes(
         throw new RegistryError('CONFLICT', 'nothing is signed where there are no accounts')
       }
 
-      const id = await keys.rotate(revokeOthers ? 0 : tokenSeconds * 1000 + graceMs)
+      const id = await keys.rotate(revokeOthers ? undefined : tokenSeconds * 1000 + graceMs)
 
       addAuditDetails(request, { id, revokeOthers })
 

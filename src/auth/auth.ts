@@ -7,7 +7,7 @@ import { Authenticator, type LoginAttempt } from './authenticator.js'
 import { BearerTokens } from './bearer-tokens.js'
 import { Challenges } from './challenges.js'
 import type { Gate } from './guard.js'
-import { ANONYMOUS, OPERATOR } from './identity.js'
+import { ANONYMOUS, OPERATOR, type Known } from './identity.js'
 import { OpenAccess } from './open-access.js'
 import { OperatorToken } from './operator.js'
 import { PasswordLogins } from './password-logins.js'
@@ -89,8 +89,8 @@ export async function createAuth(
     ...{ now, tokens, uses, onLogin },
     passwords: new PasswordLogins({ passwords, now: () => performance.now() }),
   })
-  const identify = ({ headers, ip }: FastifyRequest, at: number) =>
-    authenticator.identify(headers.authorization, ip, at)
+  const identify = ({ headers, ip }: FastifyRequest, known?: Known) =>
+    authenticator.identify(headers.authorization, ip, known)
   const gate = {
     now,
     requestRate,
@@ -104,8 +104,8 @@ export async function createAuth(
     gate,
     apiGate: {
       ...gate,
-      identify: async (request, at) =>
-        operator.isIn(request.headers.authorization) ? OPERATOR : identify(request, at),
+      identify: async (request, known) =>
+        operator.isIn(request.headers.authorization) ? OPERATOR : identify(request, known),
     },
     logins: { authenticator, tokens, uses, keys },
     async close() {

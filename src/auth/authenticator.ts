@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.js'
 import { Recent } from '../recent.js'
 import { parseAuthorization } from './authorization.js'
 import type { BearerTokens } from './bearer-tokens.js'
-import { ANONYMOUS, type Identity, type SignedIn } from './identity.js'
+import { ANONYMOUS, isSignedIn, type Identity, type Known, type SignedIn } from './identity.js'
 import type { PasswordLogins } from './password-logins.js'
 import { hashOfToken, PERSONAL_PREFIX } from './personal-tokens.js'
 import type { TokenUses } from './token-uses.js'
@@ -72,23 +72,26 @@ export class Authenticator {
   /**
    * @param header - `Authorization`, as it was sent
    * @param address - where it comes from
-   * @param at - when it came: a token that has expired since counts still
+   * @param known - where it has let somebody in before: no password is asked for twice, and a token that
+   *   has expired since counts still
    * @returns undefined when it shows what lets nobody in
    * @throws {@link RegistryError} `TOOMANYREQUESTS` after too many of these, `UNAVAILABLE`
    */
   async identify(
     header: string | undefined,
     address: string,
-    at = this.#options.now(),
+    known?: Known,
   ): Promise<Identity | undefined> {
     if (header === undefined) return ANONYMOUS
+    if (known && isByPassword(known.identity)) return this.#renewed(known.identity)
+    const at = known?.at ?? this.#options.now()
     const version = await this.#accounts.getAccessVersion()
     // A password that was right in one place must not answer who is guessing it in another.
     const place = /^basic /i.test(header) ? addressKey(address) : ''
     const key = hash('sha256', `${this.#secret}${place} ${header}`, 'base64')
-    const known = this.#remembered.get(key)
-    if (known && known.version === version && at < known.until) {
-      const { identity } = known
+    const remembered = this.#remembered.get(key)
+    if (remembered?.version === version && at < remembered.until) {
+      const { identity } = remembered
       if ('tokenId' in identity) this.#options.uses.note(identity.tokenId)
       return identity
     }
@@ -139,6 +142,17 @@ export class Authenticator {
     }
   }
 
+  /** As they are now; undefined where they could not come in again with what they have shown. */
+  async #renewed({ accountId, epoch }: SignedIn): Promise<SignedIn | undefined> {
+    const account = await this.#findAlive(accountId, epoch)
+    return account && identityOf(account)
+  }
+
+  async #findAlive(accountId: number, epoch: number | undefined): Promise<Account | undefined> {
+    const account = await this.#accounts.findAccountById(accountId)
+    return account?.isDisabled === false && account.epoch === epoch ? account : undefined
+  }
+
   async #readPassword(name: string, password: string, address: string, at: number) {
     if (password.startsWith(PERSONAL_PREFIX)) return this.#readToken(password, name, address, at)
     const account = await this.#accounts.findAccount(name)
@@ -187,8 +201,8 @@ export class Authenticator {
     if (accountId === undefined) {
       return { identity: { ...ANONYMOUS, bearer: access }, until: expiresAt }
     }
-    const account = await this.#accounts.findAccountById(accountId)
-    if (account === undefined || account.isDisabled || account.epoch !== epoch) return undefined
+    const account = await this.#findAlive(accountId, epoch)
+    if (account === undefined) return undefined
     if (tokenId === undefined) {
       return { identity: { ...identityOf(account), bearer: access }, until: expiresAt }
     }
@@ -197,6 +211,10 @@ export class Authenticator {
     const until = Math.min(expiresAt, token.expiresAt ?? Infinity)
     return { identity: { ...identityOf(account, token), bearer: access }, until }
   }
+}
+
+function isByPassword(identity: Identity): identity is SignedIn {
+  return isSignedIn(identity) && identity.tokenId === undefined && identity.bearer === undefined
 }
 
 function isThrottled(error: unknown): boolean {

@@ -77,8 +77,8 @@ export class BearerTokens {
   }
 
   /**
-   * @param at - when it was shown; the key must be good still
-   * @returns undefined for what is not one of ours, or was not then
+   * @param at - when it was shown
+   * @returns undefined for what is not one of ours, or was not then; or whose key was revoked since
    */
   async verify(text: string, version: number, at: number): Promise<BearerClaims | undefined> {
     try {
@@ -86,7 +86,7 @@ export class BearerTokens {
       const key = (await this.#keys.load(version)).find(({ id }) => id === kid)
       if (key === undefined) return undefined
       const { validUntil = Infinity } = key
-      if (this.#options.now() >= validUntil) return undefined
+      if (at >= validUntil) return undefined
       const { payload } = await jwtVerify<Payload>(text, key.verifies, {
         algorithms: [ALGORITHM],
         issuer: SERVICE,

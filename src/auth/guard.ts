@@ -4,7 +4,7 @@ import { parseRepositoryName, type RepositoryName } from '../oci/reference.js'
 import { repositoryIn } from '../request-repository.js'
 import { ACTION_OF, type Access, type Need, type Refusal } from './access.js'
 import type { Challenges } from './challenges.js'
-import { ANONYMOUS, isSignedIn, type Identity } from './identity.js'
+import { ANONYMOUS, isSignedIn, type Identity, type Known } from './identity.js'
 import { callerOf, type RequestRate } from './request-rate.js'
 import { CATALOG_SCOPE, scopeOf } from './scopes.js'
 
@@ -45,8 +45,12 @@ export interface Gate {
   readonly challenges: Challenges
   /** Grows with everything that may change what somebody may do. */
   version(): Promise<number>
-  /** Undefined when what was shown lets nobody in, or did not at this time. */
-  identify(request: FastifyRequest, at: number): Promise<Identity | undefined>
+  /**
+   * Undefined when what was shown lets nobody in.
+   *
+   * @param known - where it has let somebody in before, and may not any more
+   */
+  identify(request: FastifyRequest, known?: Known): Promise<Identity | undefined>
   readonly now: () => number
   /** How much anybody may ask; undefined for any number of requests. */
   readonly requestRate: RequestRate | undefined
@@ -76,11 +80,11 @@ export function guard(app: FastifyInstance, gate: Gate, { refuseOffWith }: Guard
   })
   app.addHook('onRequest', async (request, reply) => {
     request.identity = ANONYMOUS
-    const decision = { version: await gate.version(), begunAt: gate.now() }
-    decisions.set(request, decision)
-    await decide(request, reply, decision, (identity) =>
-      requestRate?.admit(callerOf(identity, request)),
-    )
+    decisions.set(request, { version: await gate.version(), begunAt: gate.now() })
+    const identity = await gate.identify(request)
+    if (identity) request.identity = identity
+    requestRate?.admit(callerOf(request.identity, request))
+    await decide(request, reply, identity)
   })
   app.addHook('preHandler', confirm)
 
@@ -92,20 +96,17 @@ export function guard(app: FastifyInstance, gate: Gate, { refuseOffWith }: Guard
     const version = await gate.version()
     const { version: before, begunAt = gate.now() } = decisions.get(request) ?? {}
     if (before === version) return
-    const decision = { version, begunAt }
-    decisions.set(request, decision)
-    await decide(request, reply, decision)
+    decisions.set(request, { version, begunAt })
+    const identity = await gate.identify(request, { identity: request.identity, at: begunAt })
+    if (identity) request.identity = identity
+    await decide(request, reply, identity)
   }
 
   async function decide(
     request: FastifyRequest,
     reply: FastifyReply,
-    { begunAt }: Decision,
-    admit?: (identity: Identity) => void,
+    identity: Identity | undefined,
   ): Promise<void> {
-    const identity = await gate.identify(request, begunAt)
-    if (identity) request.identity = identity
-    admit?.(request.identity)
     const { need } = request.routeOptions.config
     // Without a route there is nothing to protect: the answer is 404 or 405.
     if (need === undefined) return

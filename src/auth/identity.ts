@@ -34,6 +34,12 @@ export interface SignedIn {
   readonly bearer?: readonly BearerAccess[]
 }
 
+/** Whom a request was found to come from when it came. */
+export interface Known {
+  readonly identity: Identity
+  readonly at: number
+}
+
 export const ANONYMOUS: Anonymous = { kind: 'anonymous', name: 'anonymous' }
 export const OPERATOR: Operator = { kind: 'operator', name: 'operator' }
 

@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
 import type { Accounts, SigningKey } from '../metadata/accounts.js'
+import { dayMs } from '../times.js'
 
 /** ECDSA on P-256 (RFC 7518, section 3.4). */
 export const ALGORITHM = 'ES256'
 
 /** It stands in every token, and no two keys are to have the same. */
 const idBytes = 9
+
+/** An upload may have begun so long ago; what was shown for it is looked at again when it ends. */
+const keptMs = dayMs
 
 /** A signing key, ready to be used. */
 export interface LoadedKey {
@@ -33,16 +37,16 @@ export class SigningKeys {
   /** Makes the first key when there is none. */
   async ensure(): Promise<void> {
     const keys = await this.#accounts.listSigningKeys(this.#now())
-    if (!keys.some(({ validUntil }) => validUntil === undefined)) await this.rotate(0)
+    if (!keys.some(({ validUntil }) => validUntil === undefined)) await this.rotate()
   }
 
   /**
    * From now on a new key signs.
    *
-   * @param overlapMs - how long what the one before has signed is still believed
+   * @param overlapMs - how long what the one before has signed is still believed; absent: not even now
    * @returns its id
    */
-  async rotate(overlapMs: number): Promise<string> {
+  async rotate(overlapMs?: number): Promise<string> {
     const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
     const at = this.#now()
     const id = randomBytes(idBytes).toString('base64url')
@@ -50,16 +54,17 @@ export class SigningKeys {
       id,
       privateKey: JSON.stringify(await exportJWK(privateKey)),
       at,
-      othersUntil: at + overlapMs,
+      ...(overlapMs !== undefined && { othersUntil: at + overlapMs }),
+      forgottenUntil: at - keptMs,
     })
     return id
   }
 
-  /** The one that signs, and those that were still believed when they were read. */
+  /** The one that signs, and those that were believed not long before they were read. */
   async load(version: number): Promise<readonly LoadedKey[]> {
     if (version !== this.#version) {
       const loading = this.#accounts
-        .listSigningKeys(this.#now())
+        .listSigningKeys(this.#now() - keptMs)
         .then((keys) => Promise.all(keys.map(loadKey)))
       // An error is for whoever asked; the next one tries again.
       loading.catch(() => (this.#version = -1))

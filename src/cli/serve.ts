@@ -140,7 +140,7 @@ makes a certificate (http.tls); where a proxy in front has one, http.publicUrl s
 async function accountsWarning({ access: { mode } }: Config, { stores }: Server): Promise<string> {
   const { accounts } = stores.metadata
   if (mode === 'accounts') {
-    return (await accounts.canAdminLogIn())
+    return (await accounts.canAdminLogIn(Date.now()))
       ? ''
       : `Warning: no admin can log in; berth user add NAME --admin on this machine makes one, and berth user passwd NAME
 gives one a password.

@@ -36,8 +36,8 @@ export interface Accounts {
   /** Whether there is any user at all. */
   hasUsers(): Promise<boolean>
 
-  /** Whether some admin who is not locked out has a password or a personal token. */
-  canAdminLogIn(): Promise<boolean>
+  /** Whether some admin has a password, or a personal token that makes an admin of who shows it, at this time. */
+  canAdminLogIn(at: number): Promise<boolean>
 
   /**
    * The password of some user, always the same one for the same name while the users are the same;
@@ -153,7 +153,10 @@ export interface Accounts {
   /** The one that signs, and those whose signatures are still believed. */
   listSigningKeys(at: number): Promise<SigningKey[]>
 
-  /** From now on this one signs; those before it are believed until `othersUntil`. Forgets those that are over. */
+  /**
+   * From now on this one signs; those before it are believed until `othersUntil`, or forgotten at once. Those that
+   * were over at `forgottenUntil` are forgotten in any case.
+   */
   addSigningKey(key: NewSigningKey): Promise<void>
 }
 
@@ -338,5 +341,6 @@ export interface NewSigningKey {
   readonly id: string
   readonly privateKey: string
   readonly at: number
-  readonly othersUntil: number
+  readonly othersUntil?: number
+  readonly forgottenUntil: number
 }

@@ -157,7 +157,8 @@ export class Uploads {
           body,
           keptBytes(upload) ? algorithm : upload.algorithm,
         )
-        await this.#confirm(upload, body, received)
+        // Refused, the session is where it was: clients send the same request again with another token.
+        await body.confirm?.()
         await this.#commitReceived(upload, digest, received)
       })
     })
@@ -290,14 +291,6 @@ export class Uploads {
     if (isComplete(body, receivedBytes)) return { ...received, running }
     if (before) this.#running.keep(id, before, offsetBytes)
     throw sizeInvalid()
-  }
-
-  async #confirm(upload: Upload, { confirm }: UploadBody, received: Received): Promise<void> {
-    try {
-      await confirm?.()
-    } catch (error) {
-      await this.#giveUp(upload, received, error as Error)
-    }
   }
 
   /** What has arrived may be built upon; but nothing of what is more than the range told. */

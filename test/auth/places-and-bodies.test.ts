@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { request } from 'node:http'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { Passwords } from '../../src/auth/passwords.js'
 import {
+  ARGON2_HASH,
   basic,
   guessUntilThrottled,
   PASSWORD,
@@ -15,10 +17,10 @@ import { startTestServer } from '../support/server.js'
 
 /** A request whose body comes only when `rest` is called. */
 async function begin(
-  { testServer }: AccountsWorld,
+  world: AccountsWorld,
   options: { method: string; path: string; authorization: string; type: string; body: string },
-) {
-  const sent = request(`${testServer.url}${options.path}`, {
+): Promise<Unfinished> {
+  const sent = request(`${world.testServer.url}${options.path}`, {
     method: options.method,
     headers: {
       authorization: options.authorization,
@@ -30,13 +32,29 @@ async function begin(
   sent.flushHeaders()
   // The registry wants the body: so far it has let them in.
   await once(sent, 'continue')
-  return async () => {
+  const rest = async () => {
     const answered = once(sent, 'response')
     sent.end(options.body)
     const [response] = (await answered) as [{ statusCode: number; resume: () => void }]
     response.resume()
     return response.statusCode
   }
+  /** The same request with something else shown. */
+  rest.again = (authorization: string) => begin(world, { ...options, authorization })
+  return rest
+}
+
+interface Unfinished {
+  (): Promise<number>
+  readonly again: (authorization: string) => Promise<Unfinished>
+}
+
+async function rotateKey(world: AccountsWorld, body: object = {}): Promise<void> {
+  const { statusCode } = await world.ask(
+    { method: 'POST', url: '/api/v1/signing-keys', payload: body },
+    world.admin,
+  )
+  expect(statusCode).toBe(201)
 }
 
 it('takes no body of an admin who is none any more when it comes', async () => {
@@ -123,6 +141,61 @@ describe.each([
       expect(await rest()).toBe(201)
       expect((await world.get(blob, bearer)).statusCode).toBe(401)
       expect((await world.get(blob, world.admin)).statusCode).toBe(200)
+    })
+
+    it('is taken of a token whose key was rotated and has run out', async () => {
+      let at = Date.now()
+      const world = await startWithAccounts({ now: () => at })
+      const bearer = await world.bearer(world.admin, 'repository:team/app:pull,push')
+      const rest = await beginUpload(world, bearer)
+
+      await rotateKey(world)
+      at += 60 * 60 * 1000
+
+      expect(await rest()).toBe(201)
+    })
+
+    it('is asked for again with another token when the key was revoked, and then taken', async () => {
+      const world = await startWithAccounts()
+      const bearer = () => world.bearer(world.admin, 'repository:team/app:pull,push')
+      const rest = await beginUpload(world, await bearer())
+
+      await rotateKey(world, { revokeOthers: true })
+
+      expect(await rest()).toBe(401)
+      expect((await world.get(blob, world.admin)).statusCode).toBe(404)
+      const again = await rest.again(await bearer())
+      expect(await again()).toBe(201)
+      expect((await world.get(blob, world.admin)).body).toBe(bytes)
+    })
+
+    it('is taken of a password that nobody asks for again, whatever is guessed meanwhile', async () => {
+      const world = await startWithAccounts()
+      await world.user('ada')
+      await world.grant('user ada', 'team/**', 'create')
+      const rest = await beginUpload(world, basic('ada'))
+
+      await world.user('bob')
+      const verify = vi.spyOn(Passwords.prototype, 'verify')
+      // What was right is remembered for a minute.
+      const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 120_000)
+      const status = await rest()
+      const asked = verify.mock.calls.length
+      verify.mockRestore()
+      clock.mockRestore()
+
+      expect([status, asked]).toEqual([201, 0])
+    })
+
+    it('is not taken of a password that is not the right one any more', async () => {
+      const world = await startWithAccounts()
+      await world.user('ada')
+      await world.grant('user ada', 'team/**', 'create')
+      const rest = await beginUpload(world, basic('ada'))
+
+      await world.accounts.changeAccount({ name: 'ada', passwordHash: ARGON2_HASH, at: 1 })
+
+      expect(await rest()).toBe(401)
     })
   })
 })

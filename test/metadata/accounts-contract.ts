@@ -153,7 +153,7 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
       it('tell whether an admin can log in: with a password or a token, and not when disabled', async () => {
         const accounts = await openAccounts()
         const seen: boolean[] = []
-        const look = async () => void seen.push(await accounts.canAdminLogIn())
+        const look = async () => void seen.push(await accounts.canAdminLogIn(AT))
 
         await add(accounts, 'ada', { passwordHash: 'h' })
         await look()
@@ -166,10 +166,17 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         await add(accounts, 'zoe', { isAdmin: true })
         await accounts.addToken(token('refresh', { account: 'zoe', kind: 'refresh' }))
         await look()
-        await accounts.addToken(token('personal', { account: 'zoe' }))
+        const scope = [{ pattern: '**', actions: ['pull'] }] as const
+        await accounts.addToken(token('scoped', { account: 'zoe', scope }))
+        await accounts.addToken(token('expired', { account: 'zoe', expiresAt: AT }))
+        await look()
+        await accounts.addToken(token('personal', { account: 'zoe', expiresAt: AT + 1 }))
+        await look()
+        await accounts.revokeToken('personal')
+        await accounts.addToken(token('endless', { account: 'zoe' }))
         await look()
 
-        expect(seen).toEqual([false, false, true, false, false, true])
+        expect(seen).toEqual([false, false, true, false, false, false, true, true])
       })
 
       it.each([1, 2, 100])('are listed by name, in pages of %i', async (limit) => {
@@ -837,7 +844,13 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         [
           'a signing key',
           ({ accounts }) =>
-            accounts.addSigningKey({ id: 'k', privateKey: '{}', at: AT, othersUntil: AT }),
+            accounts.addSigningKey({
+              id: 'k',
+              privateKey: '{}',
+              at: AT,
+              othersUntil: AT,
+              forgottenUntil: 0,
+            }),
         ],
       ]
 
@@ -896,14 +909,17 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
       it('are the one that signs, and those before it for a while', async () => {
         const accounts = await openAccounts()
         const none = await accounts.listSigningKeys(AT)
-        await accounts.addSigningKey({ id: '1', privateKey: '{"a":1}', at: AT, othersUntil: AT })
+        await accounts.addSigningKey({
+          ...{ id: '1', privateKey: '{"a":1}' },
+          ...{ at: AT, othersUntil: AT, forgottenUntil: AT },
+        })
         await accounts.addSigningKey({
           ...{ id: '2', privateKey: '{"b":1}' },
-          ...{ at: AT + 10, othersUntil: AT + 20 },
+          ...{ at: AT + 10, othersUntil: AT + 20, forgottenUntil: AT },
         })
         await accounts.addSigningKey({
           ...{ id: '3', privateKey: '{"c":1}' },
-          ...{ at: AT + 15, othersUntil: AT + 30 },
+          ...{ at: AT + 15, othersUntil: AT + 30, forgottenUntil: AT },
         })
         const idsAt = async (at: number) =>
           (await accounts.listSigningKeys(at)).map(({ id }) => id).toSorted()
@@ -920,9 +936,14 @@ export function accountsContract(backend: string, open: () => Promise<MetadataSt
         })
         await accounts.addSigningKey({
           ...{ id: '4', privateKey: '{}' },
-          ...{ at: AT + 30, othersUntil: AT + 40 },
+          ...{ at: AT + 30, othersUntil: AT + 40, forgottenUntil: AT + 20 },
         })
-        expect(await idsAt(AT)).toEqual(['3', '4'])
+        expect(await idsAt(AT)).toEqual(['2', '3', '4'])
+        await accounts.addSigningKey({
+          ...{ id: '5', privateKey: '{}' },
+          ...{ at: AT + 35, forgottenUntil: AT },
+        })
+        expect(await idsAt(AT)).toEqual(['5'])
       })
     })
 

@@ -38,7 +38,7 @@ export class AccountReads {
   readonly #byName: Statement<[string], AccountRow>
   readonly #byId: Statement<[number], AccountRow>
   readonly #anyUser: Statement<[], number>
-  readonly #anyAdmin: Statement<[], number>
+  readonly #anyAdmin: Statement<[number], number>
   readonly #passwordFrom: Statement<[string], string>
   readonly #list: Statement<[string, number], RecordRow>
   readonly #listKind: Statement<[string, string, number], RecordRow>
@@ -55,12 +55,16 @@ export class AccountReads {
       .prepare<[], number>(`select exists (select 1 from accounts where kind = 'user')`)
       .pluck()
     this.#anyAdmin = connection
-      .prepare<[], number>(
+      .prepare<[number], number>(
         `select exists (
            select 1 from accounts a
            where kind = 'user' and is_admin = 1 and disabled_at is null and (
              password_hash is not null
-             or exists (select 1 from tokens t where t.account_id = a.id and t.kind = 'personal')
+             or exists (
+               select 1 from tokens t
+               where t.account_id = a.id and t.kind = 'personal' and t.scope is null
+                 and coalesce(t.expires_at > ?, true)
+             )
            )
          )`,
       )
@@ -119,8 +123,8 @@ export class AccountReads {
     return this.#anyUser.get() === 1
   }
 
-  canAdminLogIn(): boolean {
-    return this.#anyAdmin.get() === 1
+  canAdminLogIn(at: number): boolean {
+    return this.#anyAdmin.get(at) === 1
   }
 
   findDecoyHash(name: string): string | undefined {

@@ -28,6 +28,7 @@ export class GrantWrites {
   readonly #setVisibility: Statement<[string, number]>
   readonly #addKey: Statement<[string, string, number]>
   readonly #retireKeys: Statement<[{ readonly until: number }]>
+  readonly #forgetAllKeys: Statement<[]>
   readonly #forgetKeys: Statement<[number]>
 
   constructor(
@@ -64,6 +65,7 @@ export class GrantWrites {
     this.#retireKeys = connection.prepare(
       'update signing_keys set valid_until = min(coalesce(valid_until, @until), @until)',
     )
+    this.#forgetAllKeys = connection.prepare('delete from signing_keys')
     this.#forgetKeys = connection.prepare('delete from signing_keys where valid_until <= ?')
   }
 
@@ -105,9 +107,13 @@ export class GrantWrites {
     this.#setVisibility.run(visibility, this.#repositories.get(repository))
   }
 
-  addSigningKey({ id, privateKey, at, othersUntil }: NewSigningKey): void {
-    this.#forgetKeys.run(at)
-    this.#retireKeys.run({ until: othersUntil })
+  addSigningKey({ id, privateKey, at, othersUntil, forgottenUntil }: NewSigningKey): void {
+    if (othersUntil === undefined) {
+      this.#forgetAllKeys.run()
+    } else {
+      this.#forgetKeys.run(forgottenUntil)
+      this.#retireKeys.run({ until: othersUntil })
+    }
     this.#addKey.run(id, privateKey, at)
   }
 

@@ -73,8 +73,8 @@ export class SqliteAccounts implements Accounts {
     return reading(() => this.#accounts.hasUsers())
   }
 
-  canAdminLogIn(): Promise<boolean> {
-    return reading(() => this.#accounts.canAdminLogIn())
+  canAdminLogIn(at: number): Promise<boolean> {
+    return reading(() => this.#accounts.canAdminLogIn(at))
   }
 
   findDecoyHash(name: string): Promise<string | undefined> {
