@@ -41,6 +41,9 @@ export function setUpTransport(
 ): void {
   const server = app.server
   server.maxConnections = limits.connectionsMax
+  // Their bytes are bounded; of a number of them Node.js would drop the others without a word, and what a
+  // proxy says comes last.
+  server.maxHeadersCount = 0
   server.timeout = limits.idleSeconds * 1000
 
   // Routes invite the body themselves, when they want it; a refusal comes instead of the 100.

@@ -430,6 +430,16 @@ describe('the address of the token endpoint', () => {
     expect(await realmOf(await world(), forwarded)).toBe('http://inside:5000/token')
   })
 
+  it('is what a trusted proxy says behind as many headers as its client has thought of', async () => {
+    const started = await world({ http: { trustedProxies: ['127.0.0.1'] } })
+    const connection = await RawConnection.open(started.testServer.port)
+    const said = 'X-Forwarded-Proto: https\r\nX-Forwarded-Host: outside.example.com\r\n'
+
+    connection.write(`GET /v2/ HTTP/1.1\r\nHost: x\r\n${'b:\r\n'.repeat(2500)}${said}\r\n`)
+
+    expect((await connection.answer()).head).toContain('realm="https://outside.example.com/token"')
+  })
+
   it('is what a trusted proxy says, as long as that is an address', async () => {
     const started = await world({ http: { trustedProxies: ['192.0.2.0/24'] } })
     const said = (more: Readonly<Record<string, string>>) =>
