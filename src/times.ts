@@ -1,6 +1,14 @@
 /** Of a day, as settings count them: in milliseconds. */
 export const dayMs = 24 * 60 * 60 * 1000
 
+/**
+ * Whether what was found at `since` is younger than `forMs`. Not where the clock was set back meanwhile: it
+ * would be for as long as that.
+ */
+export function isFresh(since: number, at: number, forMs: number): boolean {
+  return at >= since && at - since < forMs
+}
+
 /** A date with a time of the day, as far as it is written: to the minute, the second, or finer; with a zone. */
 const WRITTEN = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::(\d{2})(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/
 

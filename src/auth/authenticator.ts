@@ -3,6 +3,7 @@ import type { Account, Accounts, StoredToken } from '../metadata/accounts.js'
 import { addressKey } from '../addresses.js'
 import { RegistryError } from '../errors.js'
 import { Recent } from '../recent.js'
+import { isFresh } from '../times.js'
 import { parseAuthorization } from './authorization.js'
 import type { BearerTokens } from './bearer-tokens.js'
 import { ANONYMOUS, isSignedIn, type Identity, type Known, type SignedIn } from './identity.js'
@@ -42,6 +43,8 @@ interface Remembered {
   readonly identity: Identity
   /** Of all that decides about access, when this was found. */
   readonly version: number
+  /** When that was: a clock may be set back. */
+  readonly from: number
   readonly until: number
 }
 
@@ -61,8 +64,8 @@ export class Authenticator {
   /** In front of what is hashed, so that nobody else can tell what a digest is of. */
   readonly #secret = randomBytes(32).toString('base64')
   readonly #remembered = new Recent<Remembered>(rememberedMax)
-  /** Until when nobody is told again of a refresh token that is used where it was. */
-  readonly #toldUntil = new Recent<number>(rememberedMax)
+  /** When somebody was told of a refresh token: for a while they are not, where it is used again. */
+  readonly #toldAt = new Recent<number>(rememberedMax)
 
   constructor(accounts: Accounts, options: AuthenticatorOptions) {
     this.#accounts = accounts
@@ -90,13 +93,13 @@ export class Authenticator {
     const place = /^basic /i.test(header) ? addressKey(address) : ''
     const key = hash('sha256', `${this.#secret}${place} ${header}`, 'base64')
     const remembered = this.#remembered.get(key)
-    if (remembered?.version === version && at < remembered.until) {
+    if (remembered?.version === version && at >= remembered.from && at < remembered.until) {
       const { identity } = remembered
       if ('tokenId' in identity) this.#options.uses.note(identity.tokenId)
       return identity
     }
     const found = await this.#read(header, address, { version, at })
-    if (found) this.#remembered.set(key, { ...found, version })
+    if (found) this.#remembered.set(key, { ...found, version, from: at })
     return found?.identity
   }
 
@@ -115,8 +118,8 @@ export class Authenticator {
       return undefined
     }
     const key = `${token.id} ${addressKey(address)}`
-    if ((this.#toldUntil.get(key) ?? 0) <= now()) {
-      this.#toldUntil.set(key, now() + freshMs)
+    if (!isFresh(this.#toldAt.get(key) ?? -Infinity, now(), freshMs)) {
+      this.#toldAt.set(key, now())
       onLogin({ name, address, succeeded: true, by: 'refresh', tokenId: token.id })
     }
     return identityOf(token.account, token)
@@ -126,7 +129,7 @@ export class Authenticator {
     header: string,
     address: string,
     moment: Moment,
-  ): Promise<Omit<Remembered, 'version'> | undefined> {
+  ): Promise<Pick<Remembered, 'identity' | 'until'> | undefined> {
     const shown = parseAuthorization(header)
     switch (shown.kind) {
       case 'none':

@@ -1,4 +1,5 @@
 import { addressKey } from '../addresses.js'
+import { isFresh } from '../times.js'
 
 /** So many refusals of one address are events of their own in a minute; others are counted. */
 const eachMinute = 120
@@ -36,9 +37,7 @@ export class RefusalBudget {
 
   /** What was only counted in the minute that is over, if it is; then another one begins. */
   takeSkipped(at: number): Skipped[] {
-    const elapsedMs = at - this.#beganAt
-    // A clock that was set back must not make it a long minute.
-    return elapsedMs >= 0 && elapsedMs < windowMs ? [] : this.takeAll(at)
+    return isFresh(this.#beganAt, at, windowMs) ? [] : this.takeAll(at)
   }
 
   takeAll(at: number): Skipped[] {

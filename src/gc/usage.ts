@@ -1,7 +1,7 @@
 import type { StoredBytes } from '../metadata/collecting.js'
 import type { MetadataStore } from '../metadata/metadata-store.js'
 import type { BlobStore } from '../storage/blob-store.js'
-import { dayMs } from '../times.js'
+import { dayMs, isFresh } from '../times.js'
 import type { Collector } from './collector.js'
 
 /** What takes up space, and when it gives it back. Sizes are bytes, each stored byte once. */
@@ -44,7 +44,7 @@ export class Usage {
 
   /** @param fresh - not older than this very moment; else than a minute */
   measure({ fresh }: { readonly fresh: boolean }): Promise<UsageFigures> {
-    const isRecent = this.#options.now() - this.#askedAt < freshMs
+    const isRecent = isFresh(this.#askedAt, this.#options.now(), freshMs)
     if (!fresh && isRecent && this.#latest) return this.#latest
     if (this.#underWay === undefined) return this.#begin()
     if (!fresh) return this.#underWay

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { DurabilityLostError } from '../errors.js'
 import type { Stores } from '../registry/registry.js'
+import { isFresh } from '../times.js'
 
 /** However often somebody asks, the stores are tried no more than once in this time. */
 const freshMs = 1000
@@ -39,7 +40,7 @@ class Readiness {
 
   failedStores(report: (error: unknown, store: StoreName) => void): Promise<StoreName[]> {
     const at = this.#now()
-    if (at - this.#checkedAt < freshMs) return this.#answer
+    if (isFresh(this.#checkedAt, at, freshMs)) return this.#answer
     this.#checkedAt = at
     this.#answer = this.#check(at, report)
     return this.#answer

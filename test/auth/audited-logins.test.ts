@@ -42,13 +42,19 @@ it('tells once a minute of what docker login keeps, from each address, and whene
   at += 60_000
   expect(await use('192.0.2.1')).toBe(200)
   expect(await use('192.0.2.3', 'berth-refresh_of-nobody')).toBe(401)
+  // The clock is set back.
+  at -= 60 * 60_000
+  expect(await use('192.0.2.1')).toBe(200)
+  expect(await use('192.0.2.1')).toBe(200)
 
-  const page = await answerOf<{ items: Event[] }>(world.app, 'GET', '/audit?action=login&limit=5')
+  const page = await answerOf<{ items: Event[] }>(world.app, 'GET', '/audit?action=login&limit=9')
   const byRefresh = page.items.filter(({ details }) => details['by'] === 'refresh')
   expect(byRefresh.map(({ address, target, result }) => [address, target, result])).toEqual([
     ['192.0.2.3', '', 'refused'],
     ['192.0.2.1', 'admin', 'done'],
     ['192.0.2.2', 'admin', 'done'],
+    ['192.0.2.1', 'admin', 'done'],
+    // By the clock it was before all of them.
     ['192.0.2.1', 'admin', 'done'],
   ])
   expect(JSON.stringify(page.items)).not.toContain('berth-refresh_')
