@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises'
+import { open, stat, type FileHandle } from 'node:fs/promises'
 import { errorCode } from '../errors.js'
 import type { AuditEvent } from '../metadata/audit.js'
 
@@ -10,12 +10,19 @@ export class AuditFileError extends Error {
 /** For its owner, and whoever collects logs as a member of the group. */
 const mode = 0o640
 
+const newline = 0x0a
+
+interface Batch {
+  readonly bytes: Buffer
+  written: number
+}
+
 /** Events as lines of JSON at the end of a file that something else may have moved away. */
 export class AuditFile {
   readonly #path: string
   #handle: FileHandle
-  /** What of a batch has not been written yet. */
-  #rest: Buffer | undefined
+  /** What is being written, until all of it is. */
+  #batch: Batch | undefined
   /** One thing after the other. */
   #busy: Promise<unknown> = Promise.resolve()
 
@@ -42,12 +49,13 @@ export class AuditFile {
    */
   write(events: readonly AuditEvent[]): Promise<void> {
     return this.#inTurn(async () => {
-      this.#rest ??= Buffer.from(events.map(lineOf).join(''))
-      while (this.#rest.byteLength > 0) {
-        const { bytesWritten } = await this.#handle.write(this.#rest)
-        this.#rest = this.#rest.subarray(bytesWritten)
+      this.#batch ??= { bytes: Buffer.from(events.map(lineOf).join('')), written: 0 }
+      const { bytes } = this.#batch
+      while (this.#batch.written < bytes.byteLength) {
+        const { bytesWritten } = await this.#handle.write(bytes, this.#batch.written)
+        this.#batch.written += bytesWritten
       }
-      this.#rest = undefined
+      this.#batch = undefined
     })
   }
 
@@ -59,8 +67,9 @@ export class AuditFile {
   reopen(): Promise<void> {
     return this.#inTurn(async () => {
       const before = this.#handle
+      if (await isStillAt(this.#path, before)) return
       this.#handle = await openAtEnd(this.#path)
-      this.#rest = undefined
+      if (this.#batch) this.#batch.written = beginOfLine(this.#batch)
       await before.close()
     })
   }
@@ -76,8 +85,41 @@ export class AuditFile {
   }
 }
 
-function openAtEnd(path: string): Promise<FileHandle> {
-  return open(path, 'a', mode)
+/** Where the line begins that is not written whole yet. */
+function beginOfLine({ bytes, written }: Batch): number {
+  return bytes.subarray(0, written).lastIndexOf(newline) + 1
+}
+
+async function isStillAt(path: string, handle: FileHandle): Promise<boolean> {
+  const [here, there] = await Promise.all([
+    handle.stat({ bigint: true }),
+    stat(path, { bigint: true }).catch(() => undefined),
+  ])
+  return here.dev === there?.dev && here.ino === there.ino
+}
+
+/** Behind a line that a process has left unfinished when it was killed another one begins. */
+async function openAtEnd(path: string): Promise<FileHandle> {
+  const handle = await open(path, 'a', mode)
+  try {
+    if (!(await endsWithLine(path, handle))) await handle.write('\n')
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+async function endsWithLine(path: string, handle: FileHandle): Promise<boolean> {
+  const found = await handle.stat()
+  if (!found.isFile() || found.size === 0) return true
+  const reader = await open(path, 'r')
+  try {
+    const { buffer } = await reader.read(Buffer.alloc(1), 0, 1, found.size - 1)
+    return buffer[0] === newline
+  } finally {
+    await reader.close()
+  }
 }
 
 /** As the API has an event, but for the id, which only the database knows. */

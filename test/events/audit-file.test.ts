@@ -1,10 +1,13 @@
-import { readFile, rename, stat } from 'node:fs/promises'
+import { open, readFile, rename, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { AuditFile, AuditFileError } from '../../src/events/audit-file.js'
+import type { AuditEvent } from '../../src/metadata/audit.js'
 import { auditEvent } from '../metadata/audit-contract.js'
 import { temporaryDirectory } from '../support/directories.js'
 import { APP, AT } from '../support/records.js'
+
+type Write = (this: FileHandle, bytes: Buffer, offset?: number) => Promise<{ bytesWritten: number }>
 
 async function openFile() {
   const directory = await temporaryDirectory()
@@ -49,6 +52,73 @@ it('goes on where it was, and in another file once that is opened again', async 
   expect(await targetsIn(`${at}.1`)).toEqual(['one', 'two'])
   expect(await targetsIn(at)).toEqual(['three'])
 })
+
+it('begins a line of its own behind one that was left unfinished', async () => {
+  const at = path.join(await temporaryDirectory(), 'audit.jsonl')
+  await writeFile(at, '{"at":"2026-')
+
+  const file = await AuditFile.open(at)
+  await file.write([auditEvent({ target: 'one' })])
+  await file.close()
+  const again = await AuditFile.open(at)
+  await again.write([auditEvent({ target: 'two' })])
+  await again.close()
+
+  const lines = (await readFile(at, 'utf8')).split('\n')
+  expect(lines.shift()).toBe('{"at":"2026-')
+  expect(lines.pop()).toBe('')
+  expect(lines.map((line) => (JSON.parse(line) as { target: string }).target)).toEqual([
+    'one',
+    'two',
+  ])
+})
+
+describe('a batch of which the disk has taken a part', () => {
+  const events = ['one', 'two', 'three'].map((target) => auditEvent({ target }))
+
+  /** Breaks off in the middle of the second line. */
+  async function writeSome() {
+    const opened = await openFile()
+    const line = (await linesOf(events))[0] ?? ''
+    const probe = await open(opened.at, 'r')
+    const really = Reflect.get(Object.getPrototypeOf(probe), 'write') as Write
+    const write = vi.spyOn(Object.getPrototypeOf(probe) as { write: Write }, 'write')
+    await probe.close()
+    write.mockImplementationOnce(function (this: FileHandle, bytes) {
+      return really.call(this, bytes.subarray(0, line.length + 10))
+    })
+    write.mockRejectedValueOnce(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+    await expect(opened.file.write(events)).rejects.toThrow('full')
+    write.mockRestore()
+    return opened
+  }
+
+  it('goes on in the same file when that is opened again, as when a certificate was renewed', async () => {
+    const { file, at } = await writeSome()
+
+    await file.reopen()
+    await file.write(events)
+
+    expect(await targetsIn(at)).toEqual(['one', 'two', 'three'])
+  })
+
+  it('goes on in another file with the line that is not whole', async () => {
+    const { file, at } = await writeSome()
+    await rename(at, `${at}.1`)
+
+    await file.reopen()
+    await file.write(events)
+
+    expect(await targetsIn(at)).toEqual(['two', 'three'])
+  })
+})
+
+/** What stands in a file that has nothing else. */
+async function linesOf(all: readonly AuditEvent[]): Promise<string[]> {
+  const { file, at } = await openFile()
+  await file.write(all)
+  return (await readFile(at, 'utf8')).split(/(?<=\n)/)
+}
 
 it('stays with the file it has when the other cannot be opened', async () => {
   const { file, at, directory } = await openFile()
