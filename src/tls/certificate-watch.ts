@@ -28,6 +28,7 @@ export class CertificateWatch {
   #known: string
   #lastLook: Promise<void> = Promise.resolve()
   #isLooking = false
+  #isStopped = false
 
   /** @param known - the fingerprint of what is in use */
   constructor(files: CertificateFiles, known: string, options: CertificateWatchOptions) {
@@ -51,9 +52,10 @@ export class CertificateWatch {
     return this.#lastLook
   }
 
-  async stop(): Promise<void> {
+  /** Whoever is looking still says nothing any more: a file system that hangs holds up no end. */
+  stop(): void {
+    this.#isStopped = true
     clearInterval(this.#timer)
-    await this.#lastLook
   }
 
   async #lookOnce(): Promise<void> {
@@ -61,13 +63,13 @@ export class CertificateWatch {
     try {
       const bytes = await readCertificateFiles(this.#files)
       found = fingerprintOf(bytes)
-      if (found === this.#known) return
+      if (found === this.#known || this.#isStopped) return
       const certificates = checkedCertificates(bytes, this.#files)
       this.#options.onRenewed(certificates)
     } catch (error) {
       const reason = (error as Error).message
       found ??= reason
-      if (found === this.#known) return
+      if (found === this.#known || this.#isStopped) return
       this.#options.log.warn({ reason }, 'the new certificate is not used; the old one stays')
     }
     this.#known = found

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import type { TlsConfig } from '../config-schema.js'
 import { errorCode } from '../errors.js'
@@ -116,6 +116,8 @@ function keyIn(text: Buffer, file: string): KeyObject {
 
 async function readOrExplain(file: string, what: string): Promise<Buffer> {
   try {
+    // Of what is no file, reading may never end.
+    if (!(await stat(file)).isFile()) throw new Error('it is no file')
     return await readFile(file)
   } catch (error) {
     throw new CertificateError(

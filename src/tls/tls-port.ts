@@ -111,8 +111,8 @@ export class TlsPort {
     return this.#watch.look()
   }
 
-  close(): Promise<void> {
-    return this.#watch.stop()
+  close(): void {
+    this.#watch.stop()
   }
 
   /**

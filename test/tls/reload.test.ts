@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -136,6 +137,25 @@ describe.concurrent('a certificate that is renewed', () => {
 
     expect(await shownBy(server)).toBe(old)
     expect(warnings()).toHaveLength(1)
+  })
+
+  it('is not waited for when its file is one that never ends, and neither is the end', async () => {
+    const { log, warnings } = recordingLog()
+    const server = await startTlsServer('only', { log })
+    const { certificateFile } = server.certificates
+    const old = await server.certificates.fingerprint()
+    const renewed = await server.certificates.renew()
+    await rename(certificateFile, `${certificateFile}.away`)
+    execFileSync('mkfifo', [certificateFile])
+
+    await server.server.reloadCertificate()
+    const meanwhile = await shownBy(server)
+    await rename(`${certificateFile}.away`, certificateFile)
+    await server.server.reloadCertificate()
+
+    expect([meanwhile, await shownBy(server)]).toEqual([old, renewed])
+    expect(warnings()).toHaveLength(1)
+    expect(warnings()[0]?.reason).toContain('it is no file')
   })
 })
 
