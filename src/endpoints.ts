@@ -18,7 +18,8 @@ export class Endpoints {
   /** A path that no route has: 405 when only the method is wrong, else 404. */
   refuse(request: FastifyRequest, reply: FastifyReply): void {
     const methods = this.#methodsAt(request.originalUrl)
-    if (methods.length === 0) {
+    // Where the method is possible, it is the name that no route takes: one with a newline in it.
+    if (methods.length === 0 || methods.includes(request.method)) {
       throw new RegistryError('ENDPOINT_UNKNOWN', 'there is nothing at this path')
     }
     reply.header('Allow', methods.join(', '))

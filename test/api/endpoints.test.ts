@@ -83,6 +83,25 @@ describe('a body of any type where nothing takes one', () => {
   })
 })
 
+describe('a name with a newline', () => {
+  it.each(['manifests/x%0a', `blobs/${ABSENT}%0a`, 'manifests/%0d%0ax', `referrers/%0a`])(
+    'is nowhere: %s',
+    async (path) => {
+      const { app } = registry
+
+      const answers = await Promise.all(
+        (['GET', 'HEAD', 'DELETE'] as const).map((method) =>
+          app.inject({ method, url: `/v2/a/b/${path}` }),
+        ),
+      )
+
+      const statuses = answers.map(({ statusCode }) => statusCode)
+      expect(statuses.slice(0, 2)).toEqual([404, 404])
+      expect([404, 405]).toContain(statuses[2])
+    },
+  )
+})
+
 describe('a URL that cannot be read', () => {
   it.each(['/v2/a/manifests/%zz', '/v2/a/blobs/%', '/v2/%ff/tags/list', '/%E0%A4%A'])(
     '%s is 400 in the form of errors that clients read',

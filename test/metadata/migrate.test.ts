@@ -362,7 +362,7 @@ describe('the store', () => {
     connection.exec(`update schema_migrations set checksum = 'x'`)
     connection.close()
 
-    await expect(SqliteMetadataStore.open({ file })).rejects.toThrow(/reinstall this version/)
+    await expect(SqliteMetadataStore.open({ file })).rejects.toThrow(/or reinstall this one/)
   })
 })
 

@@ -92,7 +92,7 @@ function requireSameHistory(connection: Connection, migrations: readonly Migrati
     }
     if (known.name !== name || known.checksum !== checksum) {
       throw new MigrationError(
-        `migration ${known.name} is not the one that the database was made with (${name}); reinstall this version of Berth`,
+        `migration ${known.name} is not the one that the database was made with (${name}); start the version of Berth that made it, or reinstall this one`,
       )
     }
   }
