@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { isNetwork } from './addresses.js'
 import { configSchema, type Config } from './config-schema.js'
 import { JsonError, parseJson } from './oci/json.js'
+import { BLOBS, QUARANTINE, UPLOADS } from './storage/fs-layout.js'
 
 export type { Config, TlsConfig } from './config-schema.js'
 
@@ -190,6 +192,7 @@ function contradictions(config: Config): string[] {
     ...storageContradictions(config),
     ...quotaContradictions(config),
     ...retentionContradictions(config),
+    ...auditContradictions(config),
   ]
 }
 
@@ -313,4 +316,12 @@ function isObject(value: unknown): value is Settings {
 function freeze(value: unknown): unknown {
   if (typeof value === 'object' && value !== null) Object.values(value).forEach(freeze)
   return Object.freeze(value)
+}
+
+/** Lines in the middle of a database would be the end of it. */
+function auditContradictions({ audit: { file }, dataDirectory }: Config): string[] {
+  if (file === '') return []
+  const [name = ''] = path.relative(dataDirectory, file).split(path.sep)
+  if (!name.startsWith('berth.') && ![BLOBS, UPLOADS, QUARANTINE].includes(name)) return []
+  return [`audit.file must not be one of the registry's own files: ${file}.`]
 }

@@ -459,6 +459,25 @@ describe('settings that cannot be used', () => {
     expect(problems).toEqual([problem])
   })
 
+  const auditedTo = (file: string) =>
+    problemsOf(() => loadFile({ dataDirectory: '/srv/berth', audit: { file } }))
+
+  it.each(['/srv/berth/berth.db', '/srv/berth/blobs/sha256/x', '/srv/berth/x/../berth.lock'])(
+    'name no file of the registry itself for its audit trail: %s',
+    async (file) => {
+      expect(await auditedTo(file)).toEqual([
+        `audit.file must not be one of the registry's own files: ${file}.`,
+      ])
+    },
+  )
+
+  it.each(['/srv/berth/audit.jsonl', '/srv/berth.db', 'berth.db'])(
+    'name any other file for its audit trail: %s',
+    async (file) => {
+      expect(await auditedTo(file)).toEqual([])
+    },
+  )
+
   it('have rules for retention select all tags and keep none by pattern unless they say it', async () => {
     const config = await loadFile({ retention: { rules: [{ repositories: 'a', keepNewest: 1 }] } })
 
