@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import {
   isAccountName,
   isGroupName,
@@ -175,15 +175,8 @@ export async function groupRoutes(
         },
       },
     },
-    async (request) => {
-      const group = parseGroupName(request.params.name)
-      const account = parseAccountName(request.params.account)
-
-      const changed = await accounts.addMember(group, account)
-
-      addAuditDetails(request, { group, account, changed })
-      return { changed }
-    },
+    async (request) =>
+      changeMembership(request, (group, account) => accounts.addMember(group, account)),
   )
 
   app.delete<MemberRoute>(
@@ -201,16 +194,22 @@ export async function groupRoutes(
         },
       },
     },
-    async (request) => {
-      const group = parseGroupName(request.params.name)
-      const account = parseAccountName(request.params.account)
-
-      const changed = await accounts.removeMember(group, account)
-
-      addAuditDetails(request, { group, account, changed })
-      return { changed }
-    },
+    async (request) =>
+      changeMembership(request, (group, account) => accounts.removeMember(group, account)),
   )
+}
+
+async function changeMembership(
+  request: FastifyRequest<MemberRoute>,
+  change: (group: string, account: string) => Promise<boolean>,
+): Promise<{ readonly changed: boolean }> {
+  const group = parseGroupName(request.params.name)
+  const account = parseAccountName(request.params.account)
+
+  const changed = await change(group, account)
+
+  addAuditDetails(request, { group, account, changed })
+  return { changed }
 }
 
 function changedSchema(description: string, changed: string) {
